@@ -17,8 +17,11 @@ export interface NetworkProps {
   readonly prefix: string;
   readonly account: Account;
   readonly settings: Config["backlogDockerBuild"]["network"];
-  /** Bucket that builds in the VPC publish to. */
-  readonly artifactBucketArn: string;
+  /**
+   * Bucket that builds in the VPC publish to.
+   * @default none: builds run outside
+   */
+  readonly artifactBucketArn?: string | undefined;
 }
 
 /** A VPC over two zones: public subnets for the load balancer, private ones behind NAT for tasks and builds. */
@@ -45,7 +48,10 @@ export class Network extends Construct {
     new DefaultSecurityGroup(this, "closed", { vpcId: this.vpc.id, tags: { Name: `${prefix}-closed` } });
 
     const gateway = new InternetGateway(this, "internet", { vpcId: this.vpc.id, tags: { Name: prefix } });
-    const publicRoutes = new RouteTable(this, "public", { vpcId: this.vpc.id, tags: { Name: `${prefix}-public` } });
+    const publicRoutes = new RouteTable(this, "public", {
+      vpcId: this.vpc.id,
+      tags: { Name: `${prefix}-public` },
+    });
     const outward = new Route(this, "public_internet", {
       routeTableId: publicRoutes.id,
       destinationCidrBlock: "0.0.0.0/0",
@@ -114,7 +120,7 @@ export class Network extends Construct {
 
   /** ECR's layers come from S3: through the endpoint they cost no NAT traffic. */
   private addS3Endpoint(props: NetworkProps, tables: RouteTable[]): void {
-    const { account, settings } = props;
+    const { account, settings, artifactBucketArn } = props;
     const bucketArn = (name: string) => `arn:${account.partition}:s3:::${name}`;
     const everybody = [{ type: "*", identifiers: ["*"] }];
     const policy = new DataAwsIamPolicyDocument(this, "s3_policy", {
@@ -127,12 +133,16 @@ export class Network extends Construct {
           actions: ["s3:GetObject"],
           resources: [bucketArn(`prod-${account.region}-starport-layer-bucket/*`)],
         },
-        {
-          sid: "PublishArtifacts",
-          principals: everybody,
-          actions: ["s3:GetObject", "s3:PutObject", "s3:ListBucket"],
-          resources: [props.artifactBucketArn, `${props.artifactBucketArn}/*`],
-        },
+        ...(artifactBucketArn
+          ? [
+              {
+                sid: "PublishArtifacts",
+                principals: everybody,
+                actions: ["s3:GetObject", "s3:PutObject", "s3:ListBucket"],
+                resources: [artifactBucketArn, `${artifactBucketArn}/*`],
+              },
+            ]
+          : []),
         ...(settings.s3EndpointBuckets.length > 0
           ? [
               {
@@ -140,7 +150,10 @@ export class Network extends Construct {
                 principals: everybody,
                 // All of S3, on these buckets alone: what a task may do there is for its own role to say.
                 actions: ["s3:*"],
-                resources: settings.s3EndpointBuckets.flatMap((name) => [bucketArn(name), bucketArn(`${name}/*`)]),
+                resources: settings.s3EndpointBuckets.flatMap((name) => [
+                  bucketArn(name),
+                  bucketArn(`${name}/*`),
+                ]),
               },
             ]
           : []),
