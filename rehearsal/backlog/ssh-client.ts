@@ -22,21 +22,21 @@ export async function writeSshWrapper(folder: string, redirect: SshRedirect): Pr
     throw new Error("found no ssh on the PATH; on Debian or Ubuntu: apt-get install openssh-client");
   }
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const config = join(folder, "ssh_config");
+  const wrapper = join(folder, "ssh");
+  const way = [`HostName=127.0.0.1`, `Port=${redirect.port}`, `HostKeyAlias=${redirect.host}`];
   writeFileSync(
-    config,
+    wrapper,
     [
-      `Host ${redirect.host}`,
-      "  HostName 127.0.0.1",
-      `  Port ${redirect.port}`,
-      // Without it known_hosts is searched for [127.0.0.1]:PORT.
-      `  HostKeyAlias ${redirect.host}`,
+      "#!/bin/sh",
+      'case " $* " in',
+      // Options before the caller's win over any configuration file; the alias is what known_hosts is searched for.
+      `  *[\\ @]${redirect.host}\\ *) set -- ${way.map((option) => `-o ${quote(option)}`).join(" ")} "$@" ;;`,
+      "esac",
+      // Neither the user's nor the machine's settings take part; a caller's own -F comes later and wins.
+      `exec ${quote(ssh)} -F /dev/null "$@"`,
       "",
     ].join("\n"),
   );
-  const wrapper = join(folder, "ssh");
-  // With -F neither the user's nor the machine's settings take part.
-  writeFileSync(wrapper, `#!/bin/sh\nexec ${quote(ssh)} -F ${quote(config)} "$@"\n`);
   chmodSync(wrapper, 0o755);
   return folder;
 }
