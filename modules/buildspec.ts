@@ -17,14 +17,18 @@ function write(name: string): string {
   return `cat >"$WORK_DIR/${name}" <<'${delimiter}'\n${condense(readFileSync(join(SCRIPTS, name), "utf8"))}\n${delimiter}`;
 }
 
+// Not `unset` or `export -n` once and for all: whether CodeBuild carries that, or a variable that is not exported,
+// from one command to the next is documented nowhere.
+const RUN = "env -u GIT_SSH_KEY bash";
+
 /** A step that runs without the key. */
 function step(name: string): string[] {
-  return [write(name), `bash "$WORK_DIR/${name}"`];
+  return [write(name), `${RUN} "$WORK_DIR/${name}"`];
 }
 
 /** A step that speaks to the git server, and so gets the key: on standard input, where no child finds it. */
 function stepWithKey(name: string): string[] {
-  return [write(name), `printf '%s\\n' "$GIT_SSH_KEY" | bash "$WORK_DIR/${name}"`];
+  return [write(name), `printf '%s\\n' "$GIT_SSH_KEY" | ${RUN} "$WORK_DIR/${name}"`];
 }
 
 /**
@@ -39,9 +43,9 @@ function phase(name: string, commands: readonly string[]): string {
 /**
  * The buildspec of the image build: the scripts of `assets/image-build`, written out and run in order.
  *
- * The key leaves the environment before anything else happens. Each script is a process of its own, so that no
- * shell option of theirs reaches the shell of CodeBuild, and finds out by itself how the earlier ones ended:
- * post_build runs although build failed.
+ * Each script is a process of its own and starts without the key in its environment. No shell option of theirs
+ * reaches the shell of CodeBuild, and each finds out by itself how the earlier ones ended: post_build runs although
+ * build failed.
  *
  * Plain text: whoever puts it into a Terraform string escapes `${`.
  */
@@ -49,7 +53,6 @@ export function renderBuildspec(): string {
   return [
     "version: 0.2\nenv:\n shell: bash\nphases:\n",
     phase("pre_build", [
-      "export -n GIT_SSH_KEY",
       "WORK_DIR=$(mktemp -d) && export WORK_DIR",
       write("common.sh"),
       write("remote.sh"),

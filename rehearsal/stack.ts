@@ -59,10 +59,15 @@ export class RehearsedStack {
   static async synthesise(deps: StackDeps, configFile: string): Promise<RehearsedStack> {
     const home = deps.workspace.runSubfolder("deploy");
     const out = join(home, "cdktf.out");
-    await runOrFail("synthesis", process.execPath, ["--require", join(PROJECT, "tsx.cjs"), join(PROJECT, "main.ts")], {
-      cwd: PROJECT,
-      env: { ...process.env, PIPELINE_CONFIG: configFile, CDKTF_OUTDIR: out },
-    });
+    await runOrFail(
+      "synthesis",
+      process.execPath,
+      ["--require", join(PROJECT, "tsx.cjs"), join(PROJECT, "main.ts")],
+      {
+        cwd: PROJECT,
+        env: { ...process.env, PIPELINE_CONFIG: configFile, CDKTF_OUTDIR: out },
+      },
+    );
     const [name, ...others] = readdirSync(join(out, "stacks"));
     if (name === undefined || others.length > 0) {
       throw new Error(`synthesis was expected to make one stack, got: ${[name, ...others].join(", ")}`);

@@ -44,9 +44,11 @@ export async function requirementsOf(
 }
 
 const CODEBUILD: Record<string, Rule> = {
-  StartBuild: ({ projectName }, account) => [
-    { action: "codebuild:StartBuild", resource: arn(account, "codebuild", `project/${named(projectName)}`) },
-  ],
+  // What is no name gets its own error from CodeBuild; then there is nothing to permit.
+  StartBuild: ({ projectName }, account) =>
+    typeof projectName === "string"
+      ? [{ action: "codebuild:StartBuild", resource: arn(account, "codebuild", `project/${projectName}`) }]
+      : [],
   BatchGetBuilds: ({ ids = [] }: { ids?: string[] }, account) =>
     ids.map((id) => ({
       action: "codebuild:BatchGetBuilds",
@@ -167,7 +169,7 @@ const ELASTICLOADBALANCING: Record<string, Rule> = {
 const EVENTS: Record<string, Rule> = {
   PutEvents: ({ Entries }, account) =>
     // What is no list of entries gets its own error from the bus; then there is nothing to permit.
-    (Array.isArray(Entries) ? Entries : [{}]).map((entry) => ({
+    (Array.isArray(Entries) ? Entries : []).map((entry) => ({
       action: "events:PutEvents",
       resource: arn(account, "events", `event-bus/${named(entry?.EventBusName, "default")}`),
       context: {

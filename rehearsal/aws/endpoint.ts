@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
+import { once, setMaxListeners } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -56,6 +56,8 @@ export async function startLocalAws(options: LocalAwsOptions): Promise<RunningLo
   const sessions = roleSessions(policies, region, accountId);
   const handlers = new Map<string, Handler>();
   const closing = new AbortController();
+  // Every wait listens to it.
+  setMaxListeners(0, closing.signal);
 
   const server = createServer((incoming, outgoing) => {
     serve(incoming)

@@ -128,11 +128,19 @@ class Balancers implements LoadBalancers {
 
   /** Reads what is deployed now, and follows it. */
   refresh(): Promise<void> {
-    return this.refreshing.run(async () => {
+    return this.refreshing.run(() => this.lookAgain(5));
+  }
+
+  /** What is listed may be deleted before it is looked at, as several are when a stack goes: then it is listed anew. */
+  private async lookAgain(attempts: number): Promise<void> {
+    try {
       const listeners = await this.readListeners();
       await this.followGroups(listeners);
       await this.followListeners(listeners);
-    });
+    } catch (error) {
+      if (attempts <= 1 || !/NotFound/.test((error as Error).name)) throw error;
+      await this.lookAgain(attempts - 1);
+    }
   }
 
   async registerTargets(request: AwsRequest, next: () => Promise<AwsResponse>): Promise<AwsResponse> {

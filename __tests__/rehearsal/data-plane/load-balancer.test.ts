@@ -8,6 +8,7 @@ import {
   ModifyListenerCommand,
   RegisterTargetsCommand,
 } from "@aws-sdk/client-elastic-load-balancing-v2";
+import { AwsError } from "../../../rehearsal/aws/local-aws";
 import { type LoadBalancers, startLoadBalancers } from "../../../rehearsal/data-plane/load-balancer";
 import { startPlayedAws, until } from "./played-aws";
 
@@ -127,6 +128,15 @@ describe("startLoadBalancers", () => {
     }
     return counted;
   }
+
+  test("lets a listener change while a target group disappears between being listed and being looked at", async () => {
+    const attributes = played.control.get("elasticloadbalancing:DescribeTargetGroupAttributes")!;
+    played.control.set("elasticloadbalancing:DescribeTargetGroupAttributes", () => {
+      played.control.set("elasticloadbalancing:DescribeTargetGroupAttributes", attributes);
+      throw new AwsError("TargetGroupNotFound", "the target group does not exist");
+    });
+    await expect(route(weights(0, 100))).resolves.toBeUndefined();
+  });
 
   it("answers 503 while no target is registered", async () => {
     expect((await ask()).status).toBe(503);

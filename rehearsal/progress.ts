@@ -1,0 +1,33 @@
+import type { Happened, Timeline } from "./timeline";
+
+/** Says what happens, with the seconds since the start in front. */
+export class Progress {
+  private readonly start = Date.now();
+
+  constructor(private readonly write: (line: string) => void = (line) => process.stdout.write(`${line}\n`)) {}
+
+  say = (text: string): void => {
+    const seconds = ((Date.now() - this.start) / 1000).toFixed(1).padStart(6);
+    for (const line of text.split("\n")) this.write(`${seconds} s  ${line}`);
+  };
+
+  /** Does a step and says how long it took. */
+  async step<T>(title: string, work: () => Promise<T>): Promise<T> {
+    this.say(`${title} ...`);
+    const start = Date.now();
+    const result = await work();
+    this.say(`${title}: done in ${((Date.now() - start) / 1000).toFixed(1)} s`);
+    return result;
+  }
+
+  /** Says what happens to pushes. */
+  follow(timeline: Timeline): void {
+    timeline.onActivity((activity) => this.say(describe(activity)));
+  }
+}
+
+const SIGNS = { started: ">", waiting: "~", succeeded: "+", failed: "!", skipped: "-" } as const;
+
+function describe({ stage, state, commit, detail }: Happened): string {
+  return `  ${SIGNS[state]} ${(commit?.slice(0, 10) ?? "").padEnd(10)}  ${stage}: ${detail}`;
+}

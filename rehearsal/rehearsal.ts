@@ -1,0 +1,201 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Config } from "../config/schema";
+import { Application } from "./application";
+import { checkImage, checkTraffic, imageOf, type Released } from "./checks";
+import { type LocalCloud, SENDER_ADDRESS, startLocalCloud } from "./local-cloud";
+import { ensureImage } from "./machine/base-image";
+import { provideEngine } from "./machine/container-engine";
+import { preparePython } from "./machine/moto";
+import { configureTerraform, findTerraform } from "./machine/terraform";
+import type { Workspace } from "./machine/workspace";
+import { Operator } from "./operator";
+import type { Progress } from "./progress";
+import { DIFFERENCES, writeLocalConfig } from "./settings";
+import { RehearsedStack } from "./stack";
+import { renderTable } from "./table";
+import { Timeline } from "./timeline";
+import { Visitor } from "./visitor";
+
+/** How long one push may take to go live, in seconds of this machine. */
+const GO_LIVE_SECONDS = 180;
+
+const TEST_PORT = 8080;
+
+export interface RehearsalOptions {
+  readonly config: Config;
+  /** How many times faster than on AWS the waits are. */
+  readonly timeScale: number;
+  /** Leaves everything running after the second push, until the run is interrupted. */
+  readonly keep: boolean;
+}
+
+/**
+ * Deploys the stack against the local AWS, pushes two versions, looks, and takes the stack down again.
+ * @returns what was wrong, in sentences
+ * @throws Error when it cannot go on
+ */
+export async function rehearse(
+  workspace: Workspace,
+  progress: Progress,
+  options: RehearsalOptions,
+): Promise<string[]> {
+  const { config, timeScale } = options;
+  const { say } = progress;
+  say(`Waits that take seconds on AWS are divided by ${timeScale} (--time-scale); work takes what it takes.`);
+  say(`Different from what would be deployed:\n${DIFFERENCES.map((line) => `  ${line}`).join("\n")}`);
+
+  const timeline = new Timeline();
+  progress.follow(timeline);
+  const terraform = await findTerraform();
+  say(
+    `${terraform.kind} ${terraform.version}; AWS provider ${terraform.awsProviderVersion ? `${terraform.awsProviderVersion} from ${terraform.mirror?.folder}` : "from its registry"}`,
+  );
+  const [engine, python] = await Promise.all([provideEngine(workspace, say), preparePython(workspace, say)]);
+  for (const image of baseImages()) say(`${image}: ${await ensureImage(workspace, engine, image, say)}`);
+
+  const cloud = await progress.step("Starting the local AWS, the registry and Backlog", () =>
+    startLocalCloud({ workspace, engine, python, config, timeScale, timeline, say }),
+  );
+  const env = {
+    ...process.env,
+    ...configureTerraform(terraform, {
+      configuration: workspace.runSubfolder("terraform"),
+      cache: workspace.cacheFolder,
+    }),
+  };
+  const configFile = writeLocalConfig(workspace.runFolder, config, {
+    senderCidr: `${SENDER_ADDRESS}/32`,
+    knownHosts: cloud.backlog.hostKeyLine,
+    secretArn: cloud.secretArn,
+  });
+  const stack = await RehearsedStack.synthesise(
+    { workspace, aws: cloud.aws, terraform, env, progress: every(25, say) },
+    configFile,
+  );
+  await progress.step(
+    `cdktf deploy ${stack.name} (${stack.resourceCount} resources; a load balancer takes a minute)`,
+    () => stack.deploy(),
+  );
+  const outputs = await stack.outputs();
+  cloud.backlog.setHookUrl(cloud.webhookUrl(outputs.webhook_url!));
+
+  const releases = await pushTwice({ workspace, progress, options, cloud, outputs, timeline });
+  const faults = releases.flatMap(({ faults: found }) => found);
+  say(`\n${renderTable(timeline, releases)}\n`);
+
+  const plan = await progress.step("terraform plan", () => stack.plan());
+  if (plan !== undefined) faults.push(`terraform plan after both deployments is not empty:\n${plan}`);
+  if (options.keep) await stayUp(workspace, say, cloud, outputs);
+  await progress.step("cdktf destroy", () => stack.destroy());
+  return faults;
+}
+
+interface Run {
+  readonly workspace: Workspace;
+  readonly progress: Progress;
+  readonly options: RehearsalOptions;
+  readonly cloud: LocalCloud;
+  readonly outputs: Readonly<Record<string, string>>;
+  readonly timeline: Timeline;
+}
+
+/** A push, when people saw it, and what was wrong. */
+export interface Outcome extends Released {
+  readonly imagePushedAt: number | undefined;
+  readonly seenOnTestAt: number | undefined;
+  readonly seenLiveAt: number | undefined;
+  readonly faults: readonly string[];
+}
+
+async function pushTwice(run: Run): Promise<Outcome[]> {
+  const { workspace, cloud, options, outputs } = run;
+  const application = await Application.start({
+    folder: join(workspace.runFolder, "application"),
+    remote: cloud.backlog.remote,
+    env: { ...process.env, GIT_SSH_COMMAND: cloud.backlog.developerSshCommand },
+    config: options.config,
+  });
+  const urls = listenerUrls(cloud, outputs);
+  const visits = { production: new Visitor(urls.production), test: new Visitor(urls.test) };
+  try {
+    const outcomes: Outcome[] = [];
+    for (const version of ["1 (rehearsed)", "2 (rehearsed)"]) {
+      outcomes.push(await release(run, application, version, visits));
+    }
+    return outcomes;
+  } finally {
+    await Promise.all([visits.production.stop(), visits.test.stop()]);
+  }
+}
+
+async function release(
+  { workspace, progress, options, cloud, outputs, timeline }: Run,
+  application: Application,
+  version: string,
+  visits: { production: Visitor; test: Visitor },
+): Promise<Outcome> {
+  const { name, env } = options.config.project;
+  const operator = new Operator(cloud.aws, `${name}-${env}`, options.config.backlogDockerBuild.deployment);
+  return progress.step(`Pushing version ${version}`, async () => {
+    const pushedAt = Date.now();
+    const commit = await application.release(version);
+    const gone = timeline.passed("old version gone", commit, GO_LIVE_SECONDS, workspace.signal);
+    await Promise.all([gone, operator.attend(gone)]);
+    const released = { commit, mark: `version ${version}<`, pushedAt };
+    return {
+      ...released,
+      imagePushedAt: imageOf(cloud.registry, outputs, commit)?.pushedAt,
+      seenOnTestAt: visits.test.firstSeen(released.mark),
+      seenLiveAt: visits.production.firstSeen(released.mark),
+      faults: [
+        ...checkTraffic(released, visits),
+        ...(await checkImage(cloud.aws, cloud.registry, outputs, commit)),
+      ],
+    };
+  });
+}
+
+function listenerUrls(cloud: LocalCloud, outputs: Readonly<Record<string, string>>) {
+  const production = new URL(outputs.production_url!).protocol === "https:" ? 443 : 80;
+  return { production: cloud.loadBalancers.url(production), test: cloud.loadBalancers.url(TEST_PORT) };
+}
+
+async function stayUp(
+  workspace: Workspace,
+  say: (line: string) => void,
+  cloud: LocalCloud,
+  outputs: Readonly<Record<string, string>>,
+): Promise<void> {
+  const urls = listenerUrls(cloud, outputs);
+  say(
+    [
+      "Everything stays up; Ctrl-C takes it down.",
+      `  git remote:     ${cloud.backlog.localRemote}`,
+      `  push with:      GIT_SSH_COMMAND='${cloud.backlog.developerSshCommand}' git push ${cloud.backlog.remote}`,
+      `  production:     ${urls.production}`,
+      `  test listener:  ${urls.test}`,
+      `  AWS endpoint:   ${cloud.aws.endpoint} (AWS_ACCESS_KEY_ID=${cloud.aws.administrator.accessKeyId}, any secret, region ${cloud.aws.region})`,
+      `  logs:           ${workspace.logFolder}`,
+    ].join("\n"),
+  );
+  await new Promise((resolve) => workspace.signal.addEventListener("abort", resolve));
+}
+
+/** Images that nothing of the stack makes: what the starter application is built from. The placeholder is the same. */
+function baseImages(): string[] {
+  const dockerfile = readFileSync(
+    join(__dirname, "..", "assets", "application", "docker", "Dockerfile"),
+    "utf8",
+  );
+  return [...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, image]) => image!);
+}
+
+/** Passes on every `count`th line. */
+function every(count: number, say: (line: string) => void): (line: string) => void {
+  let lines = 0;
+  return (line) => {
+    lines += 1;
+    if (lines % count === 0) say(`  ${line}`);
+  };
+}
