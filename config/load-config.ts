@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { z } from "zod";
 import { describeFaults } from "./faults";
@@ -7,13 +7,14 @@ import { type Config, configSchema } from "./schema";
 /** A configuration that cannot be used; the message lists every fault. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
+  /** Without the calls: the fault is in the configuration, not where it was found. */
+  override readonly stack = `ConfigError: ${this.message}`;
 }
 
 // What zod says by itself, in the house's words.
 z.config({
   customError: (issue) => {
     if (issue.code === "invalid_type") return `must be of type ${issue.expected}`;
-    if (issue.code === "invalid_key") return "has a key that is not allowed";
     return undefined;
   },
 });
@@ -38,8 +39,11 @@ export function checkConfig(input: unknown, source: string): Config {
  */
 export function loadConfig(file = process.env.PIPELINE_CONFIG || "pipeline.config.ts"): Config {
   const path = resolve(file);
-  if (!existsSync(path))
-    throw new ConfigError(`there is no configuration file ${file} (set by PIPELINE_CONFIG)`);
+  if (!statSync(path, { throwIfNoEntry: false })?.isFile()) {
+    throw new ConfigError(
+      `there is no configuration file ${file}; the variable PIPELINE_CONFIG can name another`,
+    );
+  }
   const { default: input } = require(path) as { default?: unknown };
   if (input === undefined) throw new ConfigError(`${file} must \`export default defineConfig({ ... })\``);
   return checkConfig(input, file);

@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { matching, plainText } from "./text";
+import { whenWell } from "./cross-field";
+import { distinct, matching, projectPath, region, relativePath } from "./text";
 
 /**
  * Longest prefix: the load balancer and its target groups (`<prefix>-green`) may have 32 characters.
@@ -7,51 +8,81 @@ import { matching, plainText } from "./text";
  */
 export const PREFIX_MAX_LENGTH = 26;
 
-const NAME = /^[a-z]([a-z0-9-]*[a-z0-9])?$/;
-const nameForm = "lower-case letters, digits and hyphens, beginning with a letter";
+// One hyphen at a time: ECR takes no two in a row.
+const projectName = () =>
+  matching(
+    /^[a-z][a-z0-9]*(-[a-z0-9]+)*$/,
+    "lower-case letters, digits and single hyphens, beginning with a letter",
+  );
+
+/** Beginnings that AWS keeps for itself: load balancers, and buckets. */
+const RESERVED_BEGINNINGS = ["internal-", "sthree-", "amzn-s3-demo-"];
+
+/** What AWS leaves after the tags that this project sets by itself: Project and Name. */
+const TAGS_MAX = 48;
+
+const tagText = (what: string, max: number) =>
+  matching(/^[\p{L}\p{Z}\p{N}_.:/=+@-]+$/u, `a tag's ${what}: letters, digits, spaces and _.:/=+@-`).max(
+    max,
+    `must have at most ${max} characters`,
+  );
+
+const tags = z
+  .record(tagText("key", 128), tagText("value", 256), {
+    error: ({ code }) =>
+      code === "invalid_key"
+        ? "must have a tag's key: up to 128 letters, digits, spaces and _.:/=+@-"
+        : "must be an object of tags",
+  })
+  .superRefine((given, context) => {
+    const fault = (message: string) => context.addIssue({ code: "custom", message, input: given });
+    const keys = Object.keys(given).map((key) => key.toLowerCase());
+    if (keys.length > TAGS_MAX) fault(`must have at most ${TAGS_MAX} tags`);
+    if (keys.some((key) => key.startsWith("aws:"))) fault("must not use the reserved aws: keys");
+    if (new Set(keys).size < keys.length || keys.some((key) => key === "project" && !("Project" in given))) {
+      fault("must not have keys that differ in case alone, also from Project: IAM takes them for the same");
+    }
+  });
 
 /** What the deployment is called, where it stands and what may be destroyed. */
 export const projectSchema = z
   .strictObject({
-    /** First half of the prefix of every name in AWS. */
-    name: matching(NAME, nameForm),
-    /** Second half of the prefix, and part of the stack's id: one for each configuration file. */
-    env: matching(NAME, nameForm),
-    /** AWS region. */
-    region: matching(/^[a-z]{2}(-[a-z]+)+-\d$/, "an AWS region such as ap-northeast-1"),
-    /** Tags of every resource. */
-    tags: z
-      .record(plainText(128), plainText(256))
-      .refine((tags) => Object.keys(tags).length <= 50, "must have at most 50 tags")
-      .refine(
-        (tags) => !Object.keys(tags).some((key) => /^aws:/i.test(key)),
-        "must not use the reserved aws: keys",
-      )
-      .default({}),
-    /**
-     * What `cdktf destroy` may delete. `retain`: the load balancer is protected, the image repository and the
-     * bucket must be emptied first, the secret can be restored for 30 days. `destroy`: everything, at once.
-     */
-    removal: z.enum(["retain", "destroy"], 'must be "retain" or "destroy"').default("retain"),
+    name: projectName().describe("First half of the prefix of every name in AWS."),
+    env: projectName().describe(
+      "Second half of the prefix, and part of the stack's id: another one for each configuration file.",
+    ),
+    region: region.describe("Where everything stands."),
+    tags: tags.default({}).describe("Tags of every resource, beside `Project`."),
+    removal: z
+      .enum(["retain", "destroy"], 'must be "retain" or "destroy"')
+      .default("retain")
+      .describe(
+        "What `cdktf destroy` may delete. `retain`: the load balancer is protected, the image repository and the buckets must be emptied first, the secret can be restored for 30 days. `destroy`: everything, at once.",
+      ),
   })
-  .superRefine(({ name, env }, context) => {
-    const prefix = `${name}-${env}`;
-    if (prefix.length > PREFIX_MAX_LENGTH) {
-      context.addIssue({
-        code: "custom",
-        message: `name and env together must have at most ${PREFIX_MAX_LENGTH - 1} characters (a load balancer's target group has 32 for "<name>-<env>-green")`,
-        input: prefix,
-      });
-    }
-    if (prefix.startsWith("internal-")) {
-      context.addIssue({
-        code: "custom",
-        path: ["name"],
-        message: 'must not begin with "internal-": AWS reserves such load balancer names',
-        input: name,
-      });
-    }
-  });
+  .superRefine(
+    ({ name, env }, context) => {
+      const prefix = `${name}-${env}`;
+      if (prefix.length > PREFIX_MAX_LENGTH) {
+        context.addIssue({
+          code: "custom",
+          message: `name and env together must have at most ${PREFIX_MAX_LENGTH - 1} characters (a load balancer's target group has 32 for "<name>-<env>-green")`,
+          input: prefix,
+        });
+      }
+      for (const reserved of RESERVED_BEGINNINGS.filter((beginning) => prefix.startsWith(beginning))) {
+        context.addIssue({
+          code: "custom",
+          path: ["name"],
+          message: `must not make names that begin with "${reserved}", which AWS reserves`,
+          input: name,
+        });
+      }
+    },
+    whenWell("name", "env"),
+  );
+
+const bucketName = matching(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "the name of an S3 bucket");
 
 /** Where Terraform keeps its state. */
 export const stateSchema = z
@@ -60,39 +91,41 @@ export const stateSchema = z
     [
       z.strictObject({
         type: z.literal("local"),
-        /** Folder, relative to the project. */
-        directory: matching(
-          /^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/,
-          "a folder relative to the project",
-        ).default(".state"),
+        directory: projectPath("a folder").default(".state").describe("Folder of the state file."),
       }),
       z.strictObject({
         type: z.literal("s3"),
-        /** Bucket that exists already; versioning on. The lock is a file beside the state. */
-        bucket: matching(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "the name of an S3 bucket"),
-        /** Folder in the bucket. */
-        keyPrefix: matching(/^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/, "a key without leading slash").default(
-          "backlog-container-pipeline",
+        bucket: bucketName.describe(
+          "Bucket that exists already, with versioning. The lock is a file beside the state.",
         ),
-        /** The bucket's region. */
-        region: matching(/^[a-z]{2}(-[a-z]+)+-\d$/, "an AWS region such as ap-northeast-1"),
+        keyPrefix: relativePath("a key without leading slash")
+          .default("backlog-container-pipeline")
+          .describe("Folder in the bucket."),
+        region: region.describe("The bucket's region."),
       }),
       z.strictObject({
         type: z.literal("cloud"),
-        hostname: matching(/^[a-z0-9.-]+$/, "a host name").default("app.terraform.io"),
-        organization: matching(/^[A-Za-z0-9_-]+$/, "the name of an organization"),
-        /** Name of the workspace; one for each environment. */
-        workspace: matching(/^[A-Za-z0-9_-]+$/, "the name of a workspace"),
+        hostname: matching(/^[a-z0-9.-]+$/, "a host name")
+          .default("app.terraform.io")
+          .describe("Terraform Cloud, or an installation of your own."),
+        organization: matching(/^[A-Za-z0-9_-]+$/, "the name of an organization").describe(
+          "Your organization there.",
+        ),
+        workspace: matching(/^[A-Za-z0-9_-]+$/, "the name of a workspace").describe(
+          "The workspace; another one for each configuration file.",
+        ),
       }),
     ],
     'must have a type: "local", "s3" or "cloud"',
   )
-  .default({ type: "local", directory: ".state" });
+  .default({ type: "local", directory: ".state" })
+  .describe("Where Terraform keeps its state.");
 
 /** Who is told when something fails. */
 export const alertsSchema = z
   .strictObject({
-    /** E-mail addresses; each gets a message from AWS that must be confirmed once. */
-    emails: z.array(z.email("must be an e-mail address")).max(20, "must have at most 20 entries").default([]),
+    emails: distinct(z.email("must be an e-mail address"), 0, 20, "e-mail addresses")
+      .default([])
+      .describe("Who is told when something fails; AWS sends each a message to confirm once."),
   })
   .prefault({});

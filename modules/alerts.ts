@@ -51,13 +51,15 @@ export class Alerts extends Construct {
       ],
     });
     new SnsTopicPolicy(this, "policy", { arn: this.topic.arn, policy: policy.json });
-    props.emails.forEach((email, index) => {
-      new SnsTopicSubscription(this, `email_${index + 1}`, {
+    for (const email of props.emails) {
+      // Named after the address, not its place in the list: else removing one would replace those behind it, and
+      // each of them would have to be confirmed again.
+      new SnsTopicSubscription(this, `email_${email}`, {
         topicArn: this.topic.arn,
         protocol: "email",
         endpoint: email,
       });
-    });
+    }
   }
 
   /** Tells people as soon as the metric leaves nought, and when it is back. */

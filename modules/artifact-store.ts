@@ -65,10 +65,10 @@ export class ArtifactStore extends Construct {
           abortIncompleteMultipartUpload: [{ daysAfterInitiation: 7 }],
         },
         {
-          // CodePipeline's own copies, one for each execution.
+          // CodePipeline's own copies, one for each execution, below the first 20 characters of the pipeline's name.
           id: "pipeline-copies",
           status: "Enabled",
-          filter: [{ prefix: `${prefix}/` }],
+          filter: [{ prefix: `${prefix.slice(0, 20)}/` }],
           expiration: [{ days: 90 }],
         },
       ],

@@ -10,6 +10,12 @@ import type { ImageBuild } from "./image-build";
 import { PUSH_DETAIL_TYPE, PUSH_SOURCE, type PushBus } from "./push-bus";
 import { ServiceRole } from "./service-role";
 
+/**
+ * The longest event pattern that EventBridge accepts, in characters, unless the account's quota is raised.
+ * @see https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
+ */
+export const EVENT_PATTERN_MAX_LENGTH = 2048;
+
 export interface BuildTriggerProps {
   readonly prefix: string;
   readonly account: Account;
@@ -56,18 +62,7 @@ export class BuildTrigger extends Construct {
       name: `${prefix}-start-build`,
       description: "Pushes of the branches that are built",
       eventBusName: bus.bus.name,
-      eventPattern: JSON.stringify({
-        source: [PUSH_SOURCE],
-        "detail-type": [PUSH_DETAIL_TYPE],
-        detail: {
-          space: [backlog.space],
-          project: [backlog.projectKey],
-          repository: [backlog.repository],
-          ref: refs.map((ref) => (ref.includes("*") ? { wildcard: ref } : ref)),
-          // A deleted branch.
-          after: [{ "anything-but": "0".repeat(40) }],
-        },
-      }),
+      eventPattern: patternOf(backlog, refs),
     });
     this.ruleName = rule.name;
     const deadLetterPolicy = this.deadLetters.allowRule(rule.arn);
@@ -94,4 +89,25 @@ export class BuildTrigger extends Construct {
       dependsOn: [ruleRole.policy!, deadLetterPolicy],
     });
   }
+}
+
+function patternOf(backlog: Config["backlog"], refs: string[]): string {
+  const pattern = JSON.stringify({
+    source: [PUSH_SOURCE],
+    "detail-type": [PUSH_DETAIL_TYPE],
+    detail: {
+      space: [backlog.space],
+      project: [backlog.projectKey],
+      repository: [backlog.repository],
+      ref: refs.map((ref) => (ref.includes("*") ? { wildcard: ref } : ref)),
+      // A deleted branch.
+      after: [{ "anything-but": "0".repeat(40) }],
+    },
+  });
+  if (pattern.length > EVENT_PATTERN_MAX_LENGTH) {
+    throw new Error(
+      `the event pattern of the branches to build must have at most ${EVENT_PATTERN_MAX_LENGTH} characters (EventBridge's limit), got: ${pattern.length}; fewer or shorter buildOnlyBranches make it fit`,
+    );
+  }
+  return pattern;
 }

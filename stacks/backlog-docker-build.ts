@@ -23,7 +23,7 @@ export class BacklogDockerBuild extends TerraformStack {
   constructor(scope: Construct, config: Config) {
     const { project, backlog, webhook } = config;
     const { branch, buildOnlyBranches, build, service, deployment, network } = config.backlogDockerBuild;
-    super(scope, `backlog-docker-build-${project.env}`);
+    super(scope, `backlog-docker-build-${project.name}-${project.env}`);
     const prefix = `${project.name}-${project.env}`;
     const { region, removal } = project;
 

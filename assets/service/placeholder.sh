@@ -1,7 +1,7 @@
 #!/bin/sh
 # Answers 200 on $PORT for $HEALTH_CHECK_PATH until the first deployment. Runs on busybox.
 set -eu
-site=/tmp/site
+site=$PWD/site
 case $HEALTH_CHECK_PATH in
   */) page=$site$HEALTH_CHECK_PATH'index.html' ;;
   *) page=$site$HEALTH_CHECK_PATH ;;

@@ -233,6 +233,18 @@ def sqs_keeps_the_policy_of_a_queue():
     models.SQSBackend.set_queue_attributes = with_policy
 
 
+def ec2_returns_the_description_of_every_rule():
+    """A rule for another security group has a description too; moto returns that of address ranges only.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_SecurityGroupRule.html
+    """
+    from moto.ec2.models.security_groups import SecurityGroupRule
+
+    SecurityGroupRule.description = property(
+        lambda rule: (rule.ip_range or rule.source_group).get("Description")
+    )
+
+
 def s3_returns_the_eventbridge_setting():
     """GetBucketNotificationConfiguration returns an (empty) EventBridgeConfiguration where it is on.
 
@@ -291,6 +303,7 @@ PATCHES = (
     codedeploy_returns_the_alarms,
     ecs_keeps_the_settings_of_a_service,
     sqs_keeps_the_policy_of_a_queue,
+    ec2_returns_the_description_of_every_rule,
     stepfunctions_lists_versions,
     s3_returns_the_eventbridge_setting,
     s3_leaves_bucket_policies_to_the_endpoint,

@@ -86,11 +86,23 @@ export function describe(trace: Trace): string {
   }
 }
 
+/** Again and again: what is ended may have started another one after the list was made. */
+async function endMarked(mark: string): Promise<void> {
+  for (
+    let round = 0, found = markedProcesses(mark);
+    found.length > 0;
+    found = markedProcesses(mark), round++
+  ) {
+    if (round === 20) throw new Error(`processes with ${mark} keep starting others`);
+    await endProcesses(found);
+  }
+}
+
 /** Undoes a trace. @throws Error saying what could not be undone */
 export async function undo(trace: Trace): Promise<void> {
   switch (trace.kind) {
     case "marked processes":
-      return endProcesses(markedProcesses(trace.mark));
+      return endMarked(trace.mark);
     case "process":
       return endProcesses([trace], trace.atOnce ? 0 : undefined);
     case "path":
