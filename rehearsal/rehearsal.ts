@@ -70,7 +70,7 @@ export async function rehearse(
     secretArn: cloud.secretArn,
   });
   const stack = await RehearsedStack.synthesise(
-    { workspace, aws: cloud.aws, terraform, env, progress: every(25, say) },
+    { workspace, aws: cloud.aws, terraform, env, progress: (line) => say(`  ${line}`) },
     configFile,
   );
   await progress.step(
@@ -189,13 +189,4 @@ function baseImages(): string[] {
     "utf8",
   );
   return [...dockerfile.matchAll(/^FROM (\S+)/gm)].map(([, image]) => image!);
-}
-
-/** Passes on every `count`th line. */
-function every(count: number, say: (line: string) => void): (line: string) => void {
-  let lines = 0;
-  return (line) => {
-    lines += 1;
-    if (lines % count === 0) say(`  ${line}`);
-  };
 }

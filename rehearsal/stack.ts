@@ -9,6 +9,9 @@ import type { Workspace } from "./machine/workspace";
 
 const PROJECT = join(__dirname, "..");
 
+/** Resources between two lines of progress. */
+const EVERY = 25;
+
 /** Every service of the stack, by the names that the AWS provider's `endpoints` block has. */
 const SERVICES = [
   "apigateway",
@@ -97,7 +100,7 @@ export class RehearsedStack {
     await this.cdktf("deploy", (line) => {
       if (/: Creation complete after/.test(line)) {
         made += 1;
-        this.deps.progress(`${made} of ${total} resources`);
+        if (made % EVERY === 0) this.deps.progress(`${made} of ${total} resources`);
       }
     });
   }
@@ -108,7 +111,7 @@ export class RehearsedStack {
     await this.cdktf("destroy", (line) => {
       if (/: Destruction complete after/.test(line)) {
         gone += 1;
-        this.deps.progress(`${gone} of ${total} resources`);
+        if (gone % EVERY === 0) this.deps.progress(`${gone} of ${total} resources`);
       }
     });
   }
