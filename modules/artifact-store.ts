@@ -31,6 +31,7 @@ export class ArtifactStore extends Construct {
     this.bucket = new S3Bucket(this, "Default", {
       bucket: `${prefix}-artifacts-${account.id}`,
       forceDestroy: removal === "destroy",
+      lifecycle: { preventDestroy: removal === "retain" },
     });
     this.artifactArn = `${this.bucket.arn}/${this.artifactKey}`;
     const bucket = this.bucket.id;

@@ -1,6 +1,7 @@
 import { CloudwatchMetricAlarm } from "@cdktf/provider-aws/lib/cloudwatch-metric-alarm";
 import { CodedeployApp } from "@cdktf/provider-aws/lib/codedeploy-app";
 import { CodedeployDeploymentGroup } from "@cdktf/provider-aws/lib/codedeploy-deployment-group";
+import { Fn } from "cdktf";
 import { Construct } from "constructs";
 import type { Config } from "../config/schema";
 import type { Account } from "./account";
@@ -170,6 +171,12 @@ function deploymentStatements({ account, service, store }: BlueGreenDeploymentPr
       resources: ["*"],
     },
     { sid: "ShiftTraffic", actions: ["elasticloadbalancing:ModifyListener"], resources: listeners },
+    {
+      sid: "ShiftTrafficOfRules",
+      actions: ["elasticloadbalancing:ModifyRule"],
+      // The rules of these two listeners, the default one among them: AWS lists the action beside ModifyListener.
+      resources: listeners.map((arn) => `${Fn.replace(arn, ":listener/", ":listener-rule/")}/*`),
+    },
     // CloudWatch has a resource level here, but CodeDeploy asks for the group's alarms in one call.
     { sid: "SeeAlarms", actions: ["cloudwatch:DescribeAlarms"], resources: ["*"] },
     {

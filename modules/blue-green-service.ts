@@ -95,7 +95,6 @@ export class BlueGreenService extends Construct {
       taskDefinition: this.taskDefinition.arn,
       desiredCount: settings.desiredCount,
       launchType: "FARGATE",
-      platformVersion: "LATEST",
       deploymentController: { type: "CODE_DEPLOY" },
       // Its default differs between the provider's versions.
       availabilityZoneRebalancing: "DISABLED",

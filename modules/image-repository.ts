@@ -22,6 +22,8 @@ export class ImageRepository extends Construct {
       imageScanningConfiguration: { scanOnPush: true },
       encryptionConfiguration: [{ encryptionType: "AES256" }],
       forceDelete: props.removal === "destroy",
+      // Terraform then refuses before it has destroyed anything else.
+      lifecycle: { preventDestroy: props.removal === "retain" },
     });
     new EcrLifecyclePolicy(this, "expiry", {
       repository: this.repository.name,

@@ -54,6 +54,7 @@ export class LoadBalancer extends Construct {
       securityGroups: [this.group.id],
       dropInvalidHeaderFields: true,
       enableDeletionProtection: removal === "retain",
+      lifecycle: { preventDestroy: removal === "retain" },
       ...(log ? { accessLogs: { bucket: log.bucket.bucket, enabled: true }, dependsOn: [log.policy] } : {}),
     });
     this.blue = this.targetGroup("blue", props);

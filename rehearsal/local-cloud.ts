@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { CreateSecretCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
 import { utils } from "ssh2";
 import type { Config } from "../config/schema";
+import { accountContents } from "./aws/account-contents";
 import { type RunningLocalAws, startLocalAws } from "./aws/endpoint";
 import { type Backlog, startBacklog } from "./backlog/backlog";
 import { startBuildRunner } from "./data-plane/build-runner";
@@ -47,6 +48,8 @@ export interface LocalCloud {
   readonly backlog: Backlog;
   readonly registry: Registry;
   readonly loadBalancers: LoadBalancers;
+  /** Lines that name what the account holds. */
+  contents(): Promise<ReadonlySet<string>>;
   /** Secret of the form of `backlog_info` with a key that the rehearsed Backlog accepts. */
   readonly secretArn: string;
   /** Address on this machine of what is a webhook URL of AWS. */
@@ -94,6 +97,7 @@ export async function startLocalCloud(deps: LocalCloudDeps): Promise<LocalCloud>
     backlog,
     registry,
     loadBalancers,
+    contents: () => accountContents(aws),
     secretArn: await createSecret(aws, backlog, config),
     webhookUrl: (url) => {
       const { hostname, pathname } = new URL(url);

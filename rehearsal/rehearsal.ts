@@ -69,6 +69,7 @@ export async function rehearse(
     knownHosts: cloud.backlog.hostKeyLine,
     secretArn: cloud.secretArn,
   });
+  const before = await cloud.contents();
   const stack = await RehearsedStack.synthesise(
     { workspace, aws: cloud.aws, terraform, env, progress: (line) => say(`  ${line}`) },
     configFile,
@@ -88,6 +89,8 @@ export async function rehearse(
   if (plan !== undefined) faults.push(`terraform plan after both deployments is not empty:\n${plan}`);
   if (options.keep) await stayUp(workspace, say, cloud, outputs);
   await progress.step("cdktf destroy", () => stack.destroy());
+  const left = [...(await cloud.contents())].filter((thing) => !before.has(thing));
+  faults.push(...left.map((thing) => `left in the account after destroy: ${thing}`));
   return faults;
 }
 

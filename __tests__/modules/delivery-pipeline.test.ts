@@ -80,6 +80,14 @@ test("CodeDeploy may do this, and nothing else", () => {
         "<aws_lb_listener.service_load_balancer_test.arn>",
       ],
     ],
+    [
+      "ShiftTrafficOfRules",
+      ["elasticloadbalancing:ModifyRule"],
+      ["production", "test"].map(
+        (listener) =>
+          `<replace(aws_lb_listener.service_load_balancer_${listener}.arn, ":listener/", ":listener-rule/")>/*`,
+      ),
+    ],
     ["SeeAlarms", ["cloudwatch:DescribeAlarms"], ["*"]],
     ["ReadRevision", ["s3:GetObject", "s3:GetObjectVersion"], [`${BUCKET}/*`]],
     ["PassTaskRoles", ["iam:PassRole"], TASK_ROLES],

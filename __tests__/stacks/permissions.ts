@@ -50,6 +50,13 @@ export const WILDCARDS: Readonly<Record<string, Wildcard>> = {
     wildcards: ["*"],
     reason: "Elastic Load Balancing's Describe calls have no resource level",
   },
+  "deployment/role/permissions ShiftTrafficOfRules": {
+    wildcards: [
+      '<replace(aws_lb_listener.service_load_balancer_production.arn, ":listener/", ":listener-rule/")>/*',
+      '<replace(aws_lb_listener.service_load_balancer_test.arn, ":listener/", ":listener-rule/")>/*',
+    ],
+    reason: "The rules of the two listeners, whose ids ELB chooses",
+  },
   "network/s3_policy PublishArtifacts": {
     wildcards: ["<aws_s3_bucket.artifacts.arn>/*", "everybody"],
     reason:

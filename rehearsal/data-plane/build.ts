@@ -17,7 +17,7 @@ import { runPhases } from "./build-phases";
 import { BuildShell } from "./build-shell";
 import { parseBuildspec } from "./buildspec";
 import { LogMask } from "./log-mask";
-import { alarm } from "./pace";
+import { timer } from "./pace";
 
 export type BuildStatus = "IN_PROGRESS" | "SUCCEEDED" | "FAILED" | "STOPPED" | "TIMED_OUT" | "FAULT";
 
@@ -29,6 +29,11 @@ export interface BuildSettings {
   readonly path: string;
   /** Variables that make the tools reach this machine's container engine. */
   readonly env: Readonly<Record<string, string>>;
+  /**
+   * By how much a project's time limit is divided. Builds do real work, so the rehearsal's own scale is not for them.
+   * @default 1
+   */
+  readonly timeLimitScale?: number;
   /** Each line of the log as it is written; free of secrets. */
   onLog?(buildId: string, line: string): void;
 }
@@ -126,7 +131,7 @@ export class RunningBuild {
       await mkdir(join(this.folder, "src"), { recursive: true });
       await mkdir(join(this.folder, "tmp"), { recursive: true });
       const log = new BuildLog(this.logFile, (line) => this.read(line));
-      const timeout = alarm(this.aws, this.timeoutInMinutes * 60);
+      const timeout = timer((this.timeoutInMinutes * 60) / (this.settings.timeLimitScale ?? 1));
       void timeout.done.then((rang) => {
         if (rang) void this.end("TIMED_OUT", `ran longer than ${this.timeoutInMinutes} minutes`);
       });

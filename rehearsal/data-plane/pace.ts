@@ -29,6 +29,13 @@ export function alarm(aws: LocalAws, seconds: number): Alarm {
   return { done: Promise.race([rang, cancelled]), cancel };
 }
 
+/** Starts a wait of `seconds` of this machine's time that can be cancelled: a limit of real work, which no scale speeds up. */
+export function timer(seconds: number): Alarm {
+  const end = new AbortController();
+  const done = sleep(seconds * 1000, true, { signal: end.signal, ref: false }).catch(() => false);
+  return { done, cancel: () => end.abort() };
+}
+
 /** Runs tasks one after another: each `run` starts when the earlier ones have ended, well or not. */
 export class Sequence {
   private last: Promise<unknown> = Promise.resolve();

@@ -59,6 +59,7 @@ describe("startBuildRunner", () => {
       path: process.env.PATH!,
       env: { DOCKER_HOST: "unix:///engine.sock" },
       concurrency: 1,
+      timeLimitScale: 1_000,
       emit: ({ detail }) => events.push(String(detail["build-status"])),
     });
   });
@@ -154,6 +155,21 @@ describe("startBuildRunner", () => {
     expect((await ended(waiting)).buildStatus).toBe("TIMED_OUT");
     expect((await show(running)).buildStatus).toBe("IN_PROGRESS");
     expect((await ended(running)).buildStatus).toBe("TIMED_OUT");
+  });
+
+  it("gives real work its real time, however fast the rehearsal's waits are", async () => {
+    await runner.stop();
+    runner = startBuildRunner(played.aws, {
+      workspace,
+      path: process.env.PATH!,
+      env: {},
+      concurrency: 1,
+      emit: () => {},
+    });
+    // Five minutes would be 0.3 s.
+    commands = ["sleep 0.6"];
+    const running = await start({ timeoutInMinutesOverride: 5 });
+    expect((await ended(running)).buildStatus).toBe("SUCCEEDED");
   });
 
   it("stops a running and a queued build", async () => {
