@@ -182,7 +182,9 @@ async function stayUp(
       `  logs:           ${workspace.logFolder}`,
     ].join("\n"),
   );
-  await new Promise((resolve) => workspace.signal.addEventListener("abort", resolve));
+  await new Promise((_, reject) => {
+    workspace.signal.addEventListener("abort", () => reject(workspace.signal.reason));
+  });
 }
 
 /** Images that nothing of the stack makes: what the starter application is built from. The placeholder is the same. */
