@@ -1,11 +1,11 @@
 import { appendFileSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { CreateSecretCommand, SecretsManagerClient } from "@aws-sdk/client-secrets-manager";
-import { utils } from "ssh2";
 import type { Config } from "../config/schema";
 import { accountContents } from "./aws/account-contents";
 import { type RunningLocalAws, startLocalAws } from "./aws/endpoint";
 import { type Backlog, startBacklog } from "./backlog/backlog";
+import { generateKeyPair } from "./backlog/key-pair";
 import { startBuildRunner } from "./data-plane/build-runner";
 import { Containers } from "./data-plane/containers";
 import { startDeployments } from "./data-plane/deployment";
@@ -168,7 +168,7 @@ function commitOfImage(image: string, registry: Registry, backlog: Backlog): str
 }
 
 async function createSecret(aws: RunningLocalAws, backlog: Backlog, config: Config): Promise<string> {
-  const key = utils.generateKeyPairSync("ed25519");
+  const key = generateKeyPair();
   backlog.registerKey(key.public);
   const { space, domain, projectKey, repository } = config.backlog;
   const { ARN } = await new SecretsManagerClient(aws.clientConfig()).send(

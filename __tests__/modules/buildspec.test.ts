@@ -1,8 +1,9 @@
 import { parse } from "yaml";
 import { renderBuildspec } from "../../modules/buildspec";
+import { generateKeyPair } from "../../rehearsal/backlog/key-pair";
 import { BuildMachine, type Ending, SECRET } from "../assets/image-build/build-machine";
 import { FILES, GitRepository, ZEROS } from "../assets/image-build/git-repository";
-import { GitServer, makeKeyPair } from "../assets/image-build/git-server";
+import { GitServer } from "../assets/image-build/git-server";
 
 const buildspec = renderBuildspec();
 const { phases, ...rest } = parse(buildspec) as {
@@ -174,7 +175,7 @@ describe("the buildspec, run as CodeBuild runs it", () => {
   });
 
   test("has no agent with the key while docker runs", async () => {
-    const [hostKey, userKey] = [makeKeyPair(), makeKeyPair()];
+    const [hostKey, userKey] = [generateKeyPair(), generateKeyPair()];
     const server = await GitServer.start({ hostKey, userKey });
     machine.key = userKey.private;
     Object.assign(machine.environment, {

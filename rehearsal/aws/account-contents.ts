@@ -5,7 +5,7 @@ import { CodeBuildClient, ListProjectsCommand } from "@aws-sdk/client-codebuild"
 import { CodeDeployClient, ListApplicationsCommand } from "@aws-sdk/client-codedeploy";
 import { CodePipelineClient, ListPipelinesCommand } from "@aws-sdk/client-codepipeline";
 import { DescribeRepositoriesCommand, ECRClient } from "@aws-sdk/client-ecr";
-import { ECSClient, ListClustersCommand, ListServicesCommand } from "@aws-sdk/client-ecs";
+import { DescribeClustersCommand, ECSClient, ListClustersCommand } from "@aws-sdk/client-ecs";
 import {
   DescribeLoadBalancersCommand,
   DescribeTargetGroupsCommand,
@@ -28,7 +28,7 @@ import type { LocalAws } from "./local-aws";
 /**
  * What an account holds: one line for each resource of a kind that a stack makes by itself (not its parts, such as
  * a bucket's policy, which go with it). Revisions of task definitions are left out: deployments register them, ECS
- * keeps them, and nobody pays for them.
+ * keeps them, and nobody pays for them. So are network interfaces: moto keeps those of a NAT gateway that is gone.
  */
 export async function accountContents(
   aws: Pick<LocalAws, "clientConfig" | "endpoint" | "region" | "administrator">,
@@ -39,7 +39,7 @@ export async function accountContents(
   const balancers = new ElasticLoadBalancingV2Client(config);
   const events = new EventBridgeClient(config);
   const ecs = new ECSClient(config);
-  const clusters = (await ecs.send(new ListClustersCommand({}))).clusterArns ?? [];
+  const clusters = await activeClusters(ecs);
   const lists: [kind: string, names: Promise<(string | undefined)[]>][] = [
     ["REST API", api.send(new GetRestApisCommand({})).then(({ items = [] }) => items.map(({ id }) => id))],
     ["API key", api.send(new GetApiKeysCommand({})).then(({ items = [] }) => items.map(({ id }) => id))],
@@ -83,11 +83,7 @@ export async function accountContents(
         .send(new DescribeRepositoriesCommand({}))
         .then(({ repositories = [] }) => repositories.map(({ repositoryName }) => repositoryName)),
     ],
-    ["cluster", Promise.resolve(clusters)],
-    ...clusters.map((cluster): [string, Promise<string[]>] => [
-      "service",
-      ecs.send(new ListServicesCommand({ cluster })).then(({ serviceArns = [] }) => serviceArns),
-    ]),
+    ["cluster with what is in it", Promise.resolve(clusters)],
     [
       "load balancer",
       balancers
@@ -155,6 +151,14 @@ export async function accountContents(
   return new Set(named.flat());
 }
 
+/** ECS goes on describing deleted clusters for a while, as INACTIVE. */
+async function activeClusters(ecs: ECSClient): Promise<string[]> {
+  const { clusterArns = [] } = await ecs.send(new ListClustersCommand({}));
+  if (clusterArns.length === 0) return [];
+  const { clusters = [] } = await ecs.send(new DescribeClustersCommand({ clusters: clusterArns }));
+  return clusters.filter(({ status }) => status === "ACTIVE").map(({ clusterArn }) => clusterArn!);
+}
+
 /** Ids of what EC2 lists; by hand, as its SDK client is larger than all the others together. */
 async function networkParts({
   endpoint,
@@ -170,7 +174,6 @@ async function networkParts({
     "Action=DescribeInternetGateways",
     "Action=DescribeRouteTables",
     "Action=DescribeNatGateways&Filter.1.Name=state&Filter.1.Value.1=available",
-    "Action=DescribeNetworkInterfaces",
   ];
   const answers = await Promise.all(
     calls.map(async (call) => {

@@ -80,6 +80,17 @@ def codebuild_update_project():
     responses.CodeBuildResponse.update_project = update_project
 
 
+def codebuild_deletes_by_arn():
+    """DeleteProject takes a project's ARN as well, which is what Terraform sends; moto would keep the project.
+
+    https://docs.aws.amazon.com/codebuild/latest/APIReference/API_DeleteProject.html
+    """
+    from moto.codebuild.models import CodeBuildBackend
+
+    delete = CodeBuildBackend.delete_project
+    CodeBuildBackend.delete_project = lambda self, name: delete(self, name.split("project/")[-1])
+
+
 def apigateway_escapes_the_resource_policy():
     """AWS returns a REST API's policy as the inside of a JSON string (quotes escaped), and the provider unquotes it.
 
@@ -297,6 +308,7 @@ PATCHES = (
     iam_knows_the_managed_policies_in_use,
     codebuild_sources_without_location,
     codebuild_update_project,
+    codebuild_deletes_by_arn,
     apigateway_escapes_the_resource_policy,
     codepipeline_timestamps_are_numbers,
     codedeploy_deletes_and_updates,

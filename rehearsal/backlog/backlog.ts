@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { utils } from "ssh2";
 import { startGitServer } from "./git-server";
+import { generateKeyPair } from "./key-pair";
 import { revisionsOf } from "./revisions";
 import { gitSshCommand, writeSshWrapper } from "./ssh-client";
 import { checkHookUrl, type Delivery, deliver, type RefUpdate, webhookPayload } from "./webhook";
@@ -79,7 +79,7 @@ export async function startBacklog(options: BacklogOptions): Promise<Backlog> {
     options.onDelivery?.(delivery);
   };
 
-  const hostKeys = utils.generateKeyPairSync("ed25519");
+  const hostKeys = generateKeyPair();
   const server = await startGitServer({
     folder: join(folder, "git"),
     user: space,
@@ -94,7 +94,7 @@ export async function startBacklog(options: BacklogOptions): Promise<Backlog> {
   });
   gitFolder = await server.addRepository(path);
 
-  const developer = utils.generateKeyPairSync("ed25519", { comment: "developer" });
+  const developer = generateKeyPair("developer");
   server.registerKey(developer.public);
   const keyFile = join(folder, "developer_key");
   writeFileSync(keyFile, developer.private, { mode: 0o600 });

@@ -1,10 +1,11 @@
 import { generateKeyPairSync } from "node:crypto";
+import { generateKeyPair } from "../../../rehearsal/backlog/key-pair";
 import { BuildMachine } from "./build-machine";
 import { GitRepository, ZEROS } from "./git-repository";
-import { GitServer, type GitServerOptions, makeKeyPair } from "./git-server";
+import { GitServer, type GitServerOptions } from "./git-server";
 
-const hostKey = makeKeyPair();
-const userKey = makeKeyPair();
+const hostKey = generateKeyPair();
+const userKey = generateKeyPair();
 
 describe("fetch-commit.sh over SSH", () => {
   let machine: BuildMachine;
@@ -107,7 +108,7 @@ describe("fetch-commit.sh over SSH", () => {
   });
 
   test("fails at once, without a login, when the host key has changed", async () => {
-    const { status, output } = await fetch(first, {}, { hostKey: makeKeyPair() });
+    const { status, output } = await fetch(first, {}, { hostKey: generateKeyPair() });
     expect(status).toBe(1);
     expect(output).toContain("another host key than the one in backlog.knownHosts");
     expect(output).toContain("SHA256:");
@@ -131,13 +132,17 @@ describe("fetch-commit.sh over SSH", () => {
   });
 
   test("does not take another key for a pinned one, even with trust on first use", async () => {
-    const { status } = await fetch(first, { GIT_HOST_KEY_CHECK: "accept-new" }, { hostKey: makeKeyPair() });
+    const { status } = await fetch(
+      first,
+      { GIT_HOST_KEY_CHECK: "accept-new" },
+      { hostKey: generateKeyPair() },
+    );
     expect(status).toBe(1);
     expect(server.logins).toBe(0);
   });
 
   test("fails at once when the server refuses the key", async () => {
-    machine.key = makeKeyPair().private;
+    machine.key = generateKeyPair().private;
     const { status, output } = await fetch(first);
     expect(status).toBe(1);
     expect(output).toContain("refused the SSH key: register its public half");

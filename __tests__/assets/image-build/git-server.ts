@@ -1,17 +1,7 @@
 import { spawn } from "node:child_process";
 import type { AddressInfo } from "node:net";
 import { Server, utils } from "ssh2";
-
-/** A key pair in OpenSSH's form. */
-export interface KeyPair {
-  readonly private: string;
-  readonly public: string;
-}
-
-/** Makes an ed25519 key pair. */
-export function makeKeyPair(): KeyPair {
-  return utils.generateKeyPairSync("ed25519");
-}
+import type { KeyPair } from "../../../rehearsal/backlog/key-pair";
 
 /** How a server differs from git's own over OpenSSH. */
 export interface GitServerOptions {

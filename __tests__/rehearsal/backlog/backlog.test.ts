@@ -5,8 +5,8 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { utils } from "ssh2";
 import { type Backlog, startBacklog } from "../../../rehearsal/backlog/backlog";
+import { generateKeyPair } from "../../../rehearsal/backlog/key-pair";
 
 const exec = promisify(execFile);
 const ZEROS = "0".repeat(40);
@@ -145,7 +145,7 @@ describe("startBacklog", () => {
   test("serves a shallow fetch by commit id to the unchanged ssh command of a script", async () => {
     const commitId = await git(["rev-parse", "HEAD"]);
     const clone = join(folder, "clone");
-    const key = utils.generateKeyPairSync("ed25519");
+    const key = generateKeyPair();
     const keyFile = join(folder, "build_key");
     writeFileSync(keyFile, key.private, { mode: 0o600 });
     const knownHosts = join(folder, "hosts");
@@ -161,7 +161,7 @@ describe("startBacklog", () => {
     await expect(fetch()).rejects.toThrow(/Permission denied \(publickey\)/);
     backlog.registerKey(key.public);
     expect((await fetch()).stdout.trim()).toBe(commitId);
-    const other = utils.generateKeyPairSync("ed25519").public;
+    const other = generateKeyPair().public;
     writeFileSync(knownHosts, `example.git.backlog.jp ${other}\n`);
     await expect(fetch()).rejects.toThrow(/REMOTE HOST IDENTIFICATION HAS CHANGED/);
   });
