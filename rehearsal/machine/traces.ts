@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { isAbsolute, normalize, sep } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { interfacesWithin } from "./addresses";
 import { lastLines, run } from "./command";
 import { endProcesses, markedProcesses, type ProcessIdentity, processesWhere } from "./processes";
@@ -86,15 +87,18 @@ export function describe(trace: Trace): string {
   }
 }
 
-/** Again and again: what is ended may have started another one after the list was made. */
+/**
+ * Looks again until several looks in a row find nothing: what is ended may have started another one meanwhile, and a
+ * process that is just being replaced by another program shows no environment for a moment.
+ */
 async function endMarked(mark: string): Promise<void> {
-  for (
-    let round = 0, found = markedProcesses(mark);
-    found.length > 0;
-    found = markedProcesses(mark), round++
-  ) {
-    if (round === 20) throw new Error(`processes with ${mark} keep starting others`);
+  let quietLooks = 0;
+  for (let look = 0; quietLooks < 4; look += 1) {
+    if (look === 100) throw new Error(`processes with ${mark} keep starting others`);
+    const found = markedProcesses(mark);
+    quietLooks = found.length === 0 ? quietLooks + 1 : 0;
     await endProcesses(found);
+    await sleep(15);
   }
 }
 
