@@ -69,7 +69,7 @@ function graphsOf(props: ChainDashboardProps): Graph[] {
     ...(props.queue
       ? [
           {
-            title: "queued",
+            title: "filtered, queued",
             stat: "Sum",
             metrics: [
               ...of(
@@ -102,7 +102,7 @@ function graphsOf(props: ChainDashboardProps): Graph[] {
       metrics: of("AWS/CodePipeline", ["FailedPipelineExecutions"], ["PipelineName", props.pipelineName]),
     },
     {
-      title: "test listener, live: healthy targets",
+      title: "test listener, live, old version gone: healthy targets",
       stat: "Maximum",
       metrics: (["blue", "green"] as const).flatMap((colour) =>
         of("AWS/ApplicationELB", ["HealthyHostCount", "UnHealthyHostCount"], group(colour)),

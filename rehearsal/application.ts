@@ -52,6 +52,33 @@ export class Application {
     return (await this.git("rev-parse", "HEAD")).trim();
   }
 
+  /**
+   * Writes files (paths relative to the repository's root), and commits; nothing is pushed.
+   * @returns the commit's 40 hex digits
+   */
+  async commit(message: string, files: Readonly<Record<string, string>>): Promise<string> {
+    for (const [path, text] of Object.entries(files)) writeFileSync(join(this.deps.folder, path), text);
+    await this.git("add", "--all");
+    await this.git("commit", "--quiet", "--allow-empty", "--message", message);
+    return (await this.git("rev-parse", "HEAD")).trim();
+  }
+
+  /** Pushes a commit to a branch, over whatever is there. */
+  async push(commit: string, branch: string): Promise<void> {
+    await this.git("push", "--quiet", "--force", "origin", `${commit}:refs/heads/${branch}`);
+  }
+
+  /** The commit that the working copy is at; `undefined` before the first one. */
+  async head(): Promise<string | undefined> {
+    const refs = await this.git("for-each-ref", "--format=%(objectname)", "refs/heads");
+    return refs.trim() || undefined;
+  }
+
+  /** Goes back to a commit, in the working copy alone. */
+  async reset(commit: string): Promise<void> {
+    await this.git("reset", "--quiet", "--hard", commit);
+  }
+
   private async git(...args: string[]): Promise<string> {
     const { stdout } = await runOrFail(`git ${args[0]}`, "git", args, {
       cwd: this.deps.folder,

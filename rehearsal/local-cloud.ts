@@ -4,8 +4,10 @@ import { CreateSecretCommand, SecretsManagerClient } from "@aws-sdk/client-secre
 import type { Config } from "../config/schema";
 import { accountContents } from "./aws/account-contents";
 import { type RunningLocalAws, startLocalAws } from "./aws/endpoint";
+import type { Activity } from "./aws/local-aws";
 import { type Backlog, startBacklog } from "./backlog/backlog";
-import { generateKeyPair } from "./backlog/key-pair";
+import { generateKeyPair, type KeyPair } from "./backlog/key-pair";
+import type { Delivery } from "./backlog/webhook";
 import { startBuildRunner } from "./data-plane/build-runner";
 import { Containers } from "./data-plane/containers";
 import { startDeployments } from "./data-plane/deployment";
@@ -40,6 +42,10 @@ export interface LocalCloudDeps {
   readonly timeScale: number;
   readonly timeline: Timeline;
   readonly say: (line: string) => void;
+  /** Told about each push and each end of its delivery. */
+  readonly onDelivery?: (delivery: Delivery) => void;
+  /** Told each line of a build's log, free of secrets. */
+  readonly onBuildLog?: (push: Pick<Activity, "commit" | "ref">, line: string) => void;
 }
 
 /** The AWS on this machine, its registry, and the Backlog beside it. */
@@ -50,6 +56,8 @@ export interface LocalCloud {
   readonly loadBalancers: LoadBalancers;
   /** Lines that name what the account holds. */
   contents(): Promise<ReadonlySet<string>>;
+  /** Public half of the key in the secret. */
+  readonly builderKey: string;
   /** Secret of the form of `backlog_info` with a key that the rehearsed Backlog accepts. */
   readonly secretArn: string;
   /** Address on this machine of what is a webhook URL of AWS. */
@@ -79,7 +87,9 @@ export async function startLocalCloud(deps: LocalCloudDeps): Promise<LocalCloud>
     sourceAddress: SENDER_ADDRESS,
     wait: (seconds) => aws.wait(seconds),
     signal: workspace.signal,
-    onDelivery: ({ state, after, ref, attempts }) => {
+    onDelivery: (delivery) => {
+      deps.onDelivery?.(delivery);
+      const { state, after, ref, attempts } = delivery;
       if (state !== "refused" && state !== "lost") return;
       const last = attempts.at(-1);
       const detail = `the push is ${state}: ${last?.trouble ?? `the webhook answered ${last?.status}`}`;
@@ -88,6 +98,8 @@ export async function startLocalCloud(deps: LocalCloudDeps): Promise<LocalCloud>
   });
   workspace.onCleanUp("Backlog", () => backlog.close());
 
+  const builderKey = generateKeyPair();
+  backlog.registerKey(builderKey.public);
   const loadBalancers = startDataPlane(deps, aws, registry, backlog);
   const api = await startRestApi(aws);
   workspace.onCleanUp("API Gateway", () => api.close());
@@ -98,7 +110,8 @@ export async function startLocalCloud(deps: LocalCloudDeps): Promise<LocalCloud>
     registry,
     loadBalancers,
     contents: () => accountContents(aws),
-    secretArn: await createSecret(aws, backlog, config),
+    builderKey: builderKey.public,
+    secretArn: await createSecret(aws, builderKey, config),
     webhookUrl: (url) => {
       const { hostname, pathname } = new URL(url);
       const [stage = "", ...path] = pathname.split("/").filter(Boolean);
@@ -108,7 +121,7 @@ export async function startLocalCloud(deps: LocalCloudDeps): Promise<LocalCloud>
 }
 
 function startDataPlane(
-  { workspace, engine, python }: LocalCloudDeps,
+  { workspace, engine, python, onBuildLog }: LocalCloudDeps,
   aws: RunningLocalAws,
   registry: Registry,
   backlog: Backlog,
@@ -127,7 +140,8 @@ function startDataPlane(
     env: { ...engineEnvironment, REHEARSAL_RUN: workspace.id },
     concurrency: CONCURRENT_BUILDS,
     emit,
-    onLog: (buildId, line) => {
+    onLog: (buildId, line, push) => {
+      onBuildLog?.(push, line);
       appendFileSync(workspace.log(`build-${buildId.split(":").pop()}`), `${line}\n`);
     },
   });
@@ -167,9 +181,7 @@ function commitOfImage(image: string, registry: Registry, backlog: Backlog): str
   return backlog.deliveries.map(({ after }) => after).find((commit) => tags.includes(commit.slice(0, 10)));
 }
 
-async function createSecret(aws: RunningLocalAws, backlog: Backlog, config: Config): Promise<string> {
-  const key = generateKeyPair();
-  backlog.registerKey(key.public);
+async function createSecret(aws: RunningLocalAws, key: KeyPair, config: Config): Promise<string> {
   const { space, domain, projectKey, repository } = config.backlog;
   const { ARN } = await new SecretsManagerClient(aws.clientConfig()).send(
     new CreateSecretCommand({

@@ -3,13 +3,18 @@ import { join } from "node:path";
 import type { Config } from "../config/schema";
 import { Application } from "./application";
 import { checkImage, checkTraffic, imageOf, type Released } from "./checks";
+import type { Fault } from "./faults/fault";
+import { runFaults } from "./faults/run-faults";
+import { SIDE_BRANCHES_DIFFERENCE } from "./faults/side-branches";
 import { type LocalCloud, SENDER_ADDRESS, startLocalCloud } from "./local-cloud";
 import { ensureImage } from "./machine/base-image";
-import { provideEngine } from "./machine/container-engine";
+import { type Engine, provideEngine } from "./machine/container-engine";
 import { preparePython } from "./machine/moto";
 import { configureTerraform, findTerraform } from "./machine/terraform";
 import type { Workspace } from "./machine/workspace";
 import { Operator } from "./operator";
+import { ActivityPage } from "./page/activity-page";
+import { openInBrowser } from "./page/open";
 import type { Progress } from "./progress";
 import { DIFFERENCES, writeLocalConfig } from "./settings";
 import { RehearsedStack } from "./stack";
@@ -28,6 +33,10 @@ export interface RehearsalOptions {
   readonly timeScale: number;
   /** Leaves everything running after the second push, until the run is interrupted. */
   readonly keep: boolean;
+  /** Opens the activity page in the user's browser. */
+  readonly open: boolean;
+  /** Plays these against the deployed stack instead of the two pushes. */
+  readonly faults?: readonly Fault[];
 }
 
 /**
@@ -43,10 +52,15 @@ export async function rehearse(
   const { config, timeScale } = options;
   const { say } = progress;
   say(`Waits that take seconds on AWS are divided by ${timeScale} (--time-scale); work takes what it takes.`);
-  say(`Different from what would be deployed:\n${DIFFERENCES.map((line) => `  ${line}`).join("\n")}`);
+  say(
+    `Different from what would be deployed:\n${[...DIFFERENCES, ...(options.faults ? [SIDE_BRANCHES_DIFFERENCE] : [])].map((line) => `  ${line}`).join("\n")}`,
+  );
 
   const timeline = new Timeline();
   progress.follow(timeline);
+  const page = await ActivityPage.start(workspace, timeline);
+  say(`Watch it at ${page.url}`);
+  if (options.open) openInBrowser(page.url, say);
   const terraform = await findTerraform();
   say(
     `${terraform.kind} ${terraform.version}; AWS provider ${terraform.awsProviderVersion ? `${terraform.awsProviderVersion} from ${terraform.mirror?.folder}` : "from its registry"}`,
@@ -55,8 +69,13 @@ export async function rehearse(
   for (const image of baseImages()) say(`${image}: ${await ensureImage(workspace, engine, image, say)}`);
 
   const cloud = await progress.step("Starting the local AWS, the registry and Backlog", () =>
-    startLocalCloud({ workspace, engine, python, config, timeScale, timeline, say }),
+    startLocalCloud({
+      ...{ workspace, engine, python, config, timeScale, timeline, say },
+      onDelivery: page.onDelivery,
+      onBuildLog: page.onBuildLog,
+    }),
   );
+  page.attach(cloud, `${config.project.name}-${config.project.env}`);
   const env = {
     ...process.env,
     ...configureTerraform(terraform, {
@@ -81,9 +100,8 @@ export async function rehearse(
   const outputs = await stack.outputs();
   cloud.backlog.setHookUrl(cloud.webhookUrl(outputs.webhook_url!));
 
-  const releases = await pushTwice({ workspace, progress, options, cloud, outputs, timeline });
-  const faults = releases.flatMap(({ faults: found }) => found);
-  say(`\n${renderTable(timeline, releases)}\n`);
+  const running: Run = { workspace, progress, options, engine, cloud, outputs, timeline };
+  const faults = options.faults ? await playFaults(running, options.faults) : await pushAndTell(running);
 
   const plan = await progress.step("terraform plan", () => stack.plan());
   if (plan !== undefined) faults.push(`terraform plan after both deployments is not empty:\n${plan}`);
@@ -98,6 +116,7 @@ interface Run {
   readonly workspace: Workspace;
   readonly progress: Progress;
   readonly options: RehearsalOptions;
+  readonly engine: Engine;
   readonly cloud: LocalCloud;
   readonly outputs: Readonly<Record<string, string>>;
   readonly timeline: Timeline;
@@ -111,14 +130,43 @@ export interface Outcome extends Released {
   readonly faults: readonly string[];
 }
 
-async function pushTwice(run: Run): Promise<Outcome[]> {
-  const { workspace, cloud, options, outputs } = run;
-  const application = await Application.start({
+async function pushAndTell(run: Run): Promise<string[]> {
+  const releases = await pushTwice(run);
+  run.progress.say(`\n${renderTable(run.timeline, releases)}\n`);
+  return releases.flatMap(({ faults }) => faults);
+}
+
+/** Every fault, with somebody who asks production all the time. */
+async function playFaults(run: Run, faults: readonly Fault[]): Promise<string[]> {
+  const { workspace, cloud, outputs, options, progress } = run;
+  const production = new Visitor(listenerUrls(cloud, outputs).production);
+  try {
+    const deps = {
+      ...run,
+      config: options.config,
+      application: await startApplication(run),
+      production,
+      timeScale: options.timeScale,
+      signal: workspace.signal,
+    };
+    return await runFaults(faults, deps, progress.say);
+  } finally {
+    await production.stop();
+  }
+}
+
+function startApplication({ workspace, cloud, options }: Run): Promise<Application> {
+  return Application.start({
     folder: join(workspace.runFolder, "application"),
     remote: cloud.backlog.remote,
     env: { ...process.env, GIT_SSH_COMMAND: cloud.backlog.developerSshCommand },
     config: options.config,
   });
+}
+
+async function pushTwice(run: Run): Promise<Outcome[]> {
+  const { cloud, outputs } = run;
+  const application = await startApplication(run);
   const urls = listenerUrls(cloud, outputs);
   const visits = { production: new Visitor(urls.production), test: new Visitor(urls.test) };
   try {

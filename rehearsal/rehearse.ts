@@ -1,6 +1,8 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { loadConfig } from "../config/load-config";
+import { faultsOf, selectFaults } from "./faults/catalogue";
+import { withSideBranches } from "./faults/side-branches";
 import { compare, snapshot } from "./machine/leftovers";
 import { Workspace } from "./machine/workspace";
 import { Progress } from "./progress";
@@ -14,13 +16,19 @@ Deploys the stack of the configuration (PIPELINE_CONFIG, or pipeline.config.ts) 
 two versions of the starter application over SSH, watches them go live, and takes everything down again.
 
   --keep            leave it running after the two pushes, for pushes of your own; Ctrl-C ends it
+  --faults [3 4b]   instead of the two pushes, break things and check what comes of it: every fault, or only these
+                    families and faults
+  --open            open the page that shows what happens in your browser
   --time-scale N    divide the waits of AWS by N (default 30)
   --help            this text`;
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
     options: {
+      faults: { type: "boolean", default: false },
       keep: { type: "boolean", default: false },
+      open: { type: "boolean", default: false },
       "time-scale": { type: "string", default: "30" },
       help: { type: "boolean", default: false },
     },
@@ -33,13 +41,26 @@ async function main(): Promise<number> {
   if (!(timeScale >= 1 && timeScale <= 600)) {
     throw new Error(`--time-scale must be a number from 1 to 600, got: ${values["time-scale"]}`);
   }
-  const config = loadConfig();
+  if (positionals.length > 0 && !values.faults) {
+    throw new Error(`only --faults takes names, got: ${positionals.join(" ")}`);
+  }
+  const loaded = loadConfig();
+  const config = values.faults ? withSideBranches(loaded) : loaded;
+  const chosen = values.faults ? faultsOf(config.webhook.delivery, selectFaults(positionals)) : undefined;
   const progress = new Progress();
   const before = await snapshot({ root: ROOT });
   const workspace = await Workspace.open(ROOT, { say: progress.say });
   const faults: string[] = [];
   try {
-    faults.push(...(await rehearse(workspace, progress, { config, timeScale, keep: values.keep })));
+    faults.push(
+      ...(await rehearse(workspace, progress, {
+        config,
+        timeScale,
+        keep: values.keep,
+        open: values.open,
+        ...(chosen ? { faults: chosen } : {}),
+      })),
+    );
   } catch (error) {
     faults.push(error instanceof Error ? error.message : String(error));
   }

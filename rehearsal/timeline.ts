@@ -29,38 +29,60 @@ export class Timeline {
     return this.list.find((one) => one.commit === commit && one.state === "failed");
   }
 
+  /** Everything so far, in order. */
+  get activities(): readonly Happened[] {
+    return this.list;
+  }
+
   /**
    * Waits until a commit has passed a stage.
    * @throws Error when it failed in any stage, or when the time is over, with the last thing that happened to it
    */
   passed(stage: Stage, commit: string, timeoutInSeconds: number, signal: AbortSignal): Promise<Happened> {
+    const short = commit.slice(0, 10);
+    const look = () => {
+      const failed = this.failed(commit);
+      if (failed) throw new Error(`${short} failed at "${failed.stage}": ${failed.detail}`);
+      return this.succeeded(stage, commit);
+    };
+    const describe = () => {
+      const last = this.list.findLast((one) => one.commit === commit);
+      const where = last ? `last: ${last.stage} ${last.state}, ${last.detail}` : "nothing happened to it";
+      return `${short} did not get past "${stage}" within ${timeoutInSeconds} s (${where})`;
+    };
+    return this.until(look, describe, timeoutInSeconds, signal);
+  }
+
+  /**
+   * Waits until `look`, asked after each activity, finds something.
+   * @throws Error of `look`, or when the time is over, with the words of `describe`
+   */
+  until<T>(
+    look: () => T | undefined,
+    describe: () => string,
+    timeoutInSeconds: number,
+    signal: AbortSignal,
+  ): Promise<T> {
     return new Promise((resolve, reject) => {
-      const short = commit.slice(0, 10);
-      const look = () => {
-        const failed = this.failed(commit);
-        if (failed)
-          return settle(() => reject(new Error(`${short} failed at "${failed.stage}": ${failed.detail}`)));
-        const success = this.succeeded(stage, commit);
-        if (success) settle(() => resolve(success));
-      };
-      const giveUp = () => {
-        const last = this.list.findLast((one) => one.commit === commit);
-        const where = last ? `last: ${last.stage} ${last.state}, ${last.detail}` : "nothing happened to it";
-        settle(() =>
-          reject(new Error(`${short} did not get past "${stage}" within ${timeoutInSeconds} s (${where})`)),
-        );
-      };
-      const abort = () => settle(() => reject(signal.reason));
-      const timer = setTimeout(giveUp, timeoutInSeconds * 1000);
       const settle = (end: () => void) => {
         clearTimeout(timer);
-        this.news.off("activity", look);
+        this.news.off("activity", attempt);
         signal.removeEventListener("abort", abort);
         end();
       };
-      this.news.on("activity", look);
+      const attempt = () => {
+        try {
+          const found = look();
+          if (found !== undefined) settle(() => resolve(found));
+        } catch (error) {
+          settle(() => reject(error));
+        }
+      };
+      const abort = () => settle(() => reject(signal.reason));
+      const timer = setTimeout(() => settle(() => reject(new Error(describe()))), timeoutInSeconds * 1000);
+      this.news.on("activity", attempt);
       signal.addEventListener("abort", abort);
-      look();
+      attempt();
     });
   }
 }

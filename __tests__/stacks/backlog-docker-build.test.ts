@@ -385,17 +385,17 @@ describe("the dashboard", () => {
     const titles = (stack: typeof shipped) => widgets(stack).map(({ properties }: Json) => properties.title);
     expect(titles(shipped)).toEqual([
       "received",
-      "queued",
+      "filtered, queued",
       "building, image, artifact",
       "building: seconds",
       "pipeline",
-      "test listener, live: healthy targets",
+      "test listener, live, old version gone: healthy targets",
       "live: requests by colour",
       "live: errors",
       "live: load of the service",
       "dead letters",
     ]);
-    expect(titles(direct)).toEqual(titles(shipped).filter((title: string) => title !== "queued"));
+    expect(titles(direct)).toEqual(titles(shipped).filter((title: string) => title !== "filtered, queued"));
   });
 
   test("lays its graphs out without overlap", () => {

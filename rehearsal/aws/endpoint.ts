@@ -37,6 +37,13 @@ export interface LocalAwsOptions {
 /** The local AWS while it runs. */
 export type RunningLocalAws = LocalAws &
   Pick<Sessions, "authorizeService"> & {
+    /**
+     * Stands in front of whatever plays an action: `next` passes the request on to it. The last one added is asked first.
+     * @returns what takes it away again
+     */
+    intercept(service: string, action: string, handler: Handler): () => void;
+    /** Sets how many times faster than on AWS the waits are that begin from now on. */
+    setTimeScale(timeScale: number): void;
     /** Ends waits with an error, and the endpoint. */
     close(): Promise<void>;
   };
@@ -47,7 +54,8 @@ export type RunningLocalAws = LocalAws &
  * Then it is played by the handler that is registered for it, or passed on to the control plane.
  */
 export async function startLocalAws(options: LocalAwsOptions): Promise<RunningLocalAws> {
-  const { motoUrl, region, accountId, timeScale, onActivity, port = 0 } = options;
+  const { motoUrl, region, accountId, onActivity, port = 0 } = options;
+  let { timeScale } = options;
   const id = randomBytes(8).toString("hex");
   const administrator: Credentials = { accessKeyId: `AKIA${id.toUpperCase()}`, secretAccessKey: id };
   const policies =
@@ -55,6 +63,7 @@ export async function startLocalAws(options: LocalAwsOptions): Promise<RunningLo
     deployedPolicies({ endpoint: motoUrl, region, credentials: administrator }, accountId);
   const sessions = roleSessions(policies, region, accountId);
   const handlers = new Map<string, Handler>();
+  const interceptors: { readonly key: string; readonly handler: Handler }[] = [];
   const closing = new AbortController();
   // Every wait listens to it.
   setMaxListeners(0, closing.signal);
@@ -84,6 +93,17 @@ export async function startLocalAws(options: LocalAwsOptions): Promise<RunningLo
     authorize: sessions.authorize,
     authorizeService: sessions.authorizeService,
     handle: (service, action, handler) => handlers.set(`${service}:${action}`, handler),
+    intercept: (service, action, handler) => {
+      const interceptor = { key: `${service}:${action}`, handler };
+      interceptors.push(interceptor);
+      return () => {
+        const index = interceptors.indexOf(interceptor);
+        if (index >= 0) interceptors.splice(index, 1);
+      };
+    },
+    setTimeScale: (scale) => {
+      timeScale = scale;
+    },
     wait: async (seconds) => {
       await sleep((seconds * 1000) / timeScale, undefined, { signal: closing.signal });
     },
@@ -108,15 +128,33 @@ export async function startLocalAws(options: LocalAwsOptions): Promise<RunningLo
     }
     try {
       await permit(request);
-      const next = () => forward(motoUrl, request);
-      const handler = handlers.get(`${request.service}:${request.action}`);
-      const answer = handler ? await handler(request, next) : await next();
-      return await hideAbsence(request, isResponse(answer) ? answer : jsonAnswer(answer));
+      return await hideAbsence(request, await play(request));
     } catch (error) {
       if (error instanceof AwsError) return errorAnswer(request, error);
       // A fault of the rehearsal itself: an answer all the same, which says what it was.
       return errorAnswer(request, new AwsError("InternalFailure", String(error), 500));
     }
+  }
+
+  /** Asks the interceptors of an action, then who plays it, then the control plane: each as far as it is passed on. */
+  async function play(request: ApiRequest): Promise<AwsResponse> {
+    const key = `${request.service}:${request.action}`;
+    const handler = handlers.get(key);
+    const chain = [
+      ...(handler ? [handler] : []),
+      ...interceptors.filter((one) => one.key === key).map((one) => one.handler),
+    ];
+    const pass = (
+      [inner, ...others]: readonly Handler[],
+      next: () => Promise<AwsResponse>,
+    ): Promise<AwsResponse> => {
+      if (!inner) return next();
+      return pass(others, async () => {
+        const answer = await inner(request, next);
+        return isResponse(answer) ? answer : jsonAnswer(answer);
+      });
+    };
+    return pass(chain, () => forward(motoUrl, request));
   }
 
   async function permit(request: ApiRequest): Promise<void> {

@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { startGitServer } from "./git-server";
+import { type GitServer, startGitServer } from "./git-server";
 import { generateKeyPair } from "./key-pair";
 import { revisionsOf } from "./revisions";
 import { gitSshCommand, writeSshWrapper } from "./ssh-client";
@@ -41,6 +41,16 @@ export interface Backlog {
   setHookUrl(url: string): void;
   /** Registers a public key in the personal settings of somebody who may read and write. */
   registerKey(publicKey: string): void;
+  /** The Git server, to make trouble at. */
+  readonly server: Pick<GitServer, "goDown" | "listen" | "removeKey" | "troubleFetches">;
+  /** Private host key that clients have pinned. */
+  readonly hostKey: string;
+  /** Folder of the repository on the server. */
+  readonly gitFolder: string;
+  /** Keeps webhooks back until the returned function is called. */
+  holdHooks(): () => void;
+  /** Sends the webhook of an update, as after a push. */
+  notify(update: RefUpdate): Promise<Delivery>;
   /** Waits until no delivery is under way. */
   settled(): Promise<void>;
   close(): Promise<void>;
@@ -54,11 +64,14 @@ export async function startBacklog(options: BacklogOptions): Promise<Backlog> {
   const host = `${space}.git.${domain}`;
   const page = `https://${space}.${domain}/git/${projectKey}/${repository}`;
   const deliveries: Delivery[] = [];
-  const underWay = new Set<Promise<void>>();
+  const underWay = new Set<Promise<Delivery>>();
   let hookUrl: string | undefined;
   let gitFolder = "";
 
-  const send = async (update: RefUpdate): Promise<void> => {
+  let held = Promise.resolve();
+
+  const send = async (update: RefUpdate): Promise<Delivery> => {
+    await held;
     const delivery: Delivery = { ...update, attempts: [], state: "sending" };
     deliveries.push(delivery);
     options.onDelivery?.(delivery);
@@ -77,6 +90,13 @@ export async function startBacklog(options: BacklogOptions): Promise<Backlog> {
       delivery.state = "lost";
     }
     options.onDelivery?.(delivery);
+    return delivery;
+  };
+  const notify = (update: RefUpdate): Promise<Delivery> => {
+    const sending = send(update);
+    underWay.add(sending);
+    void sending.then(() => underWay.delete(sending));
+    return sending;
   };
 
   const hostKeys = generateKeyPair();
@@ -85,11 +105,7 @@ export async function startBacklog(options: BacklogOptions): Promise<Backlog> {
     user: space,
     hostKey: hostKeys.private,
     onPush: (_path, updates) => {
-      for (const update of updates) {
-        const delivery = send(update);
-        underWay.add(delivery);
-        void delivery.then(() => underWay.delete(delivery));
-      }
+      for (const update of updates) void notify(update);
     },
   });
   gitFolder = await server.addRepository(path);
@@ -116,6 +132,17 @@ export async function startBacklog(options: BacklogOptions): Promise<Backlog> {
       hookUrl = url;
     },
     registerKey: (publicKey) => server.registerKey(publicKey),
+    server,
+    hostKey: hostKeys.private,
+    gitFolder,
+    holdHooks() {
+      let release = () => {};
+      held = new Promise((resolve) => {
+        release = resolve;
+      });
+      return release;
+    },
+    notify,
     async settled() {
       while (underWay.size > 0) {
         await Promise.all(underWay);

@@ -27,12 +27,30 @@ export interface GitServerOptions {
   readonly onPush: (repository: string, updates: readonly RefUpdate[]) => void;
 }
 
+/** What somebody who fetches meets; who pushes does not. */
+export interface FetchTrouble {
+  /** Serves this copy instead: a replica that lags behind. */
+  readonly folder?: string;
+  /** Lets the client wait, in milliseconds of this machine. */
+  readonly delayMs?: number;
+  /** Breaks the connection off once it has sent so many bytes. */
+  readonly cutAfterBytes?: number;
+}
+
 export interface GitServer {
   readonly port: number;
   /** Makes an empty repository. @returns its folder @param path as in the remote: `/PROJ/repo.git` */
   addRepository(path: string): Promise<string>;
   /** Lets a key in. @throws Error when it is no public key in OpenSSH form */
   registerKey(publicKey: string): void;
+  /** Shuts a key out again. */
+  removeKey(publicKey: string): void;
+  /** Sets what fetches meet from now on; `undefined`: nothing. */
+  troubleFetches(trouble: FetchTrouble | undefined): void;
+  /** Refuses connections until `listen`. */
+  goDown(): Promise<void>;
+  /** Answers again at the same port, under this host key. */
+  listen(hostKey: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -55,8 +73,14 @@ export async function startGitServer(options: GitServerOptions): Promise<GitServ
   writeFileSync(hook, '#!/bin/sh\ncat >"$REHEARSAL_PUSH"\n');
   chmodSync(hook, 0o755);
   let pushes = 0;
+  let trouble: FetchTrouble | undefined;
 
-  const serve = (channel: ServerChannel, command: string, protocol: string | undefined) => {
+  const serve = (
+    client: Connection,
+    channel: ServerChannel,
+    command: string,
+    protocol: string | undefined,
+  ) => {
     const [, service = "", path = ""] =
       /^(git[ -](?:upload|receive)-pack) '?(\/[^']*?)'?$/.exec(command) ?? [];
     const name = service.replace(" ", "-");
@@ -71,16 +95,22 @@ export async function startGitServer(options: GitServerOptions): Promise<GitServ
     }
     pushes += 1;
     const report = join(options.folder, `push-${pushes}`);
-    const child = spawn("git", ["-c", `core.hooksPath=${hooks}`, name.slice(4), folder], {
+    const met = name === "git-upload-pack" ? trouble : undefined;
+    const served = met?.folder ?? folder;
+    const child = spawn("git", ["-c", `core.hooksPath=${hooks}`, name.slice(4), served], {
       env: { ...gitEnvironment(), REHEARSAL_PUSH: report, ...(protocol ? { GIT_PROTOCOL: protocol } : {}) },
     });
     running.add(child);
-    channel.pipe(child.stdin);
+    const start = setTimeout(() => channel.pipe(child.stdin), met?.delayMs ?? 0);
+    if (met?.cutAfterBytes !== undefined) cutAfter(met.cutAfterBytes, child, client);
     child.stdin.on("error", () => {});
     child.stdout.pipe(channel, { end: false });
     child.stderr.pipe(channel.stderr, { end: false });
     // A client that went away must not leave its service behind.
-    channel.on("close", () => child.kill());
+    channel.on("close", () => {
+      clearTimeout(start);
+      child.kill();
+    });
     child.on("error", () => channel.end());
     child.on("close", (code) => {
       running.delete(child);
@@ -93,22 +123,34 @@ export async function startGitServer(options: GitServerOptions): Promise<GitServ
     });
   };
 
-  const server = new Server({ hostKeys: [options.hostKey] }, (client) => {
-    clients.add(client);
-    client.on("close", () => clients.delete(client));
-    // A scan or a client that breaks off is that client's trouble.
-    client.on("error", () => {});
-    client.on("authentication", (context) => authenticate(context, options.user, keys));
-    client.on("ready", () => {
-      client.on("session", (accept) => handleSession(accept(), serve));
+  const open = (hostKey: string, port: number) =>
+    new Promise<Server>((resolve, reject) => {
+      const server = new Server({ hostKeys: [hostKey] }, (client) => {
+        clients.add(client);
+        client.on("close", () => clients.delete(client));
+        // A scan or a client that breaks off is that client's trouble.
+        client.on("error", () => {});
+        client.on("authentication", (context) => authenticate(context, options.user, keys));
+        client.on("ready", () => {
+          client.on("session", (accept) =>
+            handleSession(accept(), (channel, command, protocol) =>
+              serve(client, channel, command, protocol),
+            ),
+          );
+        });
+      });
+      server.once("error", reject);
+      server.listen(port, "127.0.0.1", () => resolve(server));
     });
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", resolve);
-  });
+  const shut = (server: Server) =>
+    new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      for (const client of clients) client.end();
+    });
+  let server: Server | undefined = await open(options.hostKey, 0);
+  const { port } = server.address() as AddressInfo;
   return {
-    port: (server.address() as AddressInfo).port,
+    port,
     async addRepository(path) {
       const folder = join(options.folder, "repositories", path);
       await runOrFail("making a repository", "git", [
@@ -121,24 +163,46 @@ export async function startGitServer(options: GitServerOptions): Promise<GitServ
       repositories.set(path, folder);
       return folder;
     },
-    registerKey(publicKey) {
-      const key = utils.parseKey(publicKey.trim());
-      if (key instanceof Error || key.isPrivateKey()) {
-        throw new Error("cannot register this key: it is no public key in OpenSSH form");
-      }
-      keys.push(key);
+    registerKey: (publicKey) => keys.push(parsePublicKey(publicKey)),
+    removeKey(publicKey) {
+      const data = parsePublicKey(publicKey).getPublicSSH();
+      const index = keys.findIndex((key) => key.getPublicSSH().equals(data));
+      if (index >= 0) keys.splice(index, 1);
     },
-    close: () =>
-      new Promise((resolve) => {
-        for (const child of running) {
-          child.kill("SIGKILL");
-        }
-        server.close(() => resolve());
-        for (const client of clients) {
-          client.end();
-        }
-      }),
+    troubleFetches: (next) => {
+      trouble = next;
+    },
+    async goDown() {
+      if (server) await shut(server);
+      server = undefined;
+    },
+    async listen(hostKey) {
+      if (server) await shut(server);
+      server = await open(hostKey, port);
+    },
+    async close() {
+      for (const child of running) child.kill("SIGKILL");
+      if (server) await shut(server);
+      server = undefined;
+    },
   };
+}
+
+function parsePublicKey(publicKey: string): ParsedKey {
+  const key = utils.parseKey(publicKey.trim());
+  if (key instanceof Error || key.isPrivateKey()) {
+    throw new Error("cannot register this key: it is no public key in OpenSSH form");
+  }
+  return key;
+}
+
+/** Lets the first bytes of an answer through, and then the connection is gone. */
+function cutAfter(bytes: number, child: ChildProcess, client: Connection): void {
+  let sent = 0;
+  child.stdout?.on("data", (chunk: Buffer) => {
+    sent += chunk.length;
+    if (sent >= bytes) client.end();
+  });
 }
 
 function authenticate(context: AuthContext, user: string, keys: readonly ParsedKey[]): void {

@@ -10,7 +10,7 @@ import { randomUUID } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Build, Project } from "@aws-sdk/client-codebuild";
-import type { Credentials, LocalAws } from "../aws/local-aws";
+import type { Activity, Credentials, LocalAws } from "../aws/local-aws";
 import { type EnvironmentVariable, mergeVariables, resolveVariables } from "./build-environment";
 import { BuildLog } from "./build-log";
 import { runPhases } from "./build-phases";
@@ -34,8 +34,8 @@ export interface BuildSettings {
    * @default 1
    */
   readonly timeLimitScale?: number;
-  /** Each line of the log as it is written; free of secrets. */
-  onLog?(buildId: string, line: string): void;
+  /** Each line of the log as it is written, free of secrets, and the push that is built. */
+  onLog?(buildId: string, line: string, push: Pick<Activity, "commit" | "ref">): void;
 }
 
 /** Limits of the StartBuild call in place of the project's. */
@@ -348,9 +348,15 @@ export class RunningBuild {
     };
   }
 
+  /** What the build was started for, when its variables say so. */
+  private get push(): Pick<Activity, "commit" | "ref"> {
+    const [commit, ref] = [this.plain("GIT_COMMIT"), this.plain("GIT_REF")];
+    return { ...(commit ? { commit } : {}), ...(ref ? { ref } : {}) };
+  }
+
   private read(line: string): void {
     this.outcome = /^outcome: (.+)$/.exec(line)?.[1] ?? this.outcome;
-    this.settings.onLog?.(this.id, line);
+    this.settings.onLog?.(this.id, line, this.push);
   }
 
   private enter(phaseType: string): void {

@@ -17,6 +17,8 @@ export interface RegistryRules {
 export interface RegistryFront {
   /** `127.0.0.1:PORT` */
   readonly host: string;
+  /** Breaks off, in the middle of its body, each request that `cuts` says so of; `undefined`: none. */
+  cutUploads(cuts: ((method: string, path: string) => boolean) | undefined): void;
   close(): Promise<void>;
 }
 
@@ -35,7 +37,12 @@ export async function startRegistryFront(
   store: ImageStore,
   rules: RegistryRules,
 ): Promise<RegistryFront> {
+  let cuts: Parameters<RegistryFront["cutUploads"]>[0];
   const server = createServer((incoming, outgoing) => {
+    if (cuts?.(incoming.method ?? "", incoming.url ?? "")) {
+      incoming.once("data", () => incoming.destroy());
+      return;
+    }
     answer(backend, store, rules, incoming, outgoing).catch((error: unknown) => refuse(outgoing, error));
   });
   // A layer may take longer than any limit that suits other requests.
@@ -46,6 +53,9 @@ export async function startRegistryFront(
   });
   return {
     host: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    cutUploads: (next) => {
+      cuts = next;
+    },
     close: () => closeServer(server),
   };
 }

@@ -5,13 +5,13 @@ import type { Engine } from "./container-engine";
 import { playImageActions } from "./ecr-images";
 import { ImageStore } from "./image-store";
 import { startRegistryBackend } from "./registry-backend";
-import { startRegistryFront } from "./registry-front";
+import { type RegistryFront, startRegistryFront } from "./registry-front";
 import type { Workspace } from "./workspace";
 
 /** How long ECR's passwords are good for. */
 const TOKEN_LIFETIME_IN_HOURS = 12;
 
-export interface Registry {
+export interface Registry extends Pick<RegistryFront, "cutUploads"> {
   /** `127.0.0.1:PORT`: what stands before the repository's name in an image's name. */
   readonly host: string;
   readonly store: ImageStore;
@@ -67,7 +67,7 @@ export async function startRegistry(
     aws.handle("ecr", action, async (_request, next) => withOwnUris(await next(), front.host));
   }
   playImageActions(aws, store, backend, repository);
-  return { host: front.host, store };
+  return { host: front.host, store, cutUploads: front.cutUploads };
 }
 
 function arnOf(aws: LocalAws, name: string): string {
