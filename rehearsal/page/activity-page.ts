@@ -1,3 +1,4 @@
+import { appendFileSync } from "node:fs";
 import type { Activity } from "../aws/local-aws";
 import { type CommitInfo, commitInfo } from "../backlog/commit-info";
 import type { Delivery } from "../backlog/webhook";
@@ -23,6 +24,7 @@ export class ActivityPage {
   private constructor(
     private readonly feed: Feed,
     private readonly server: PageServer,
+    private readonly log: string,
   ) {}
 
   /** Starts the page; the workspace ends it. */
@@ -37,8 +39,9 @@ export class ActivityPage {
         await page.lookForLetters();
       },
     });
-    page = new ActivityPage(feed, server);
-    timeline.onActivity((activity) => feed.activity(activity));
+    page = new ActivityPage(feed, server, workspace.log("activity-page"));
+    const shown = page;
+    timeline.onActivity((activity) => shown.guarded(() => feed.activity(activity)));
     workspace.onCleanUp("activity page", () => page?.close());
     return page;
   }
@@ -48,7 +51,22 @@ export class ActivityPage {
   }
 
   /** Backlog has a push to deliver, or has come to an end with it. */
-  readonly onDelivery = (delivery: Delivery): void => {
+  readonly onDelivery = (delivery: Delivery): void => this.guarded(() => this.delivered(delivery));
+
+  /** A build has written a line of its log. */
+  readonly onBuildLog = (push: Pick<Activity, "commit" | "ref">, line: string): void =>
+    this.guarded(() => this.logged(push, line));
+
+  /** What goes wrong with the page must not reach whom it watches: it goes to the page's own log. */
+  private guarded(show: () => void): void {
+    try {
+      show();
+    } catch (error) {
+      appendFileSync(this.log, `${(error as Error).stack}\n`);
+    }
+  }
+
+  private delivered(delivery: Delivery): void {
     const known = this.ids.get(delivery);
     if (known !== undefined) {
       this.feed.delivered(known);
@@ -60,15 +78,14 @@ export class ActivityPage {
       (commit) => commit && this.feed.described(id, commit),
       ignore,
     );
-  };
+  }
 
-  /** A build has written a line of its log. */
-  readonly onBuildLog = (push: Pick<Activity, "commit" | "ref">, line: string): void => {
+  private logged(push: Pick<Activity, "commit" | "ref">, line: string): void {
     const { commit, ref } = push;
     if (commit === undefined || ref === undefined) return;
     this.feed.logLine({ commit, ref, at: Date.now() }, line);
     if (line.startsWith("outcome: published ")) void this.lookForFiles?.(commit);
-  };
+  }
 
   private lookForFiles: ((commit: string) => Promise<void>) | undefined;
 

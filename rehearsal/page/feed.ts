@@ -240,9 +240,9 @@ export class Feed {
   }
 
   private openLog(push: Push): { dropped: number; lines: string[] } {
+    const others = this.pushes.filter(({ log }) => log);
+    if (others.length >= LIMITS.logs) others[0]!.log = undefined;
     push.log = { dropped: 0, lines: [] };
-    const kept = this.pushes.filter(({ log }) => log);
-    if (kept.length > LIMITS.logs) kept[0]!.log = undefined;
     return push.log;
   }
 

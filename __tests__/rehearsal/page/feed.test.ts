@@ -166,6 +166,17 @@ describe("Feed", () => {
     expect(events.at(-1)).toMatchObject({ type: "log", from: 2004, lines: ["line 2004"] });
   });
 
+  test("keeps the log that is being written, even when its push is older than all others with one", () => {
+    const commits = Array.from({ length: 41 }, (_, index) => index.toString(16).padStart(40, "0"));
+    for (const after of commits) feed.pushed({ ref: "refs/heads/burst", after, at: 0 });
+    for (const commit of [...commits].reverse()) {
+      feed.logLine({ commit, ref: "refs/heads/burst", at: 1 }, `of ${commit}`);
+    }
+    const logs = feed.snapshot().logs.map(({ lines }) => lines[0]);
+    expect(logs).toHaveLength(40);
+    expect(logs).toContain(`of ${commits[0]}`);
+  });
+
   test("keeps 300 pushes, and tells which one is gone", () => {
     const first = push();
     for (let count = 0; count < 300; count += 1) push();
