@@ -60,7 +60,7 @@ export class Application {
     for (const [path, text] of Object.entries(files)) writeFileSync(join(this.deps.folder, path), text);
     await this.git("add", "--all");
     await this.git("commit", "--quiet", "--allow-empty", "--message", message);
-    return (await this.git("rev-parse", "HEAD")).trim();
+    return this.head();
   }
 
   /** Pushes a commit to a branch, over whatever is there. */
@@ -68,10 +68,9 @@ export class Application {
     await this.git("push", "--quiet", "--force", "origin", `${commit}:refs/heads/${branch}`);
   }
 
-  /** The commit that the working copy is at; `undefined` before the first one. */
-  async head(): Promise<string | undefined> {
-    const refs = await this.git("for-each-ref", "--format=%(objectname)", "refs/heads");
-    return refs.trim() || undefined;
+  /** The commit that the working copy is at. */
+  async head(): Promise<string> {
+    return (await this.git("rev-parse", "HEAD")).trim();
   }
 
   /** Goes back to a commit, in the working copy alone. */

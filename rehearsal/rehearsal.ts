@@ -139,12 +139,15 @@ async function pushAndTell(run: Run): Promise<string[]> {
 /** Every fault, with somebody who asks production all the time. */
 async function playFaults(run: Run, faults: readonly Fault[]): Promise<string[]> {
   const { workspace, cloud, outputs, options, progress } = run;
+  const application = await startApplication(run);
+  // What each fault goes back to.
+  await application.commit("Starter", {});
   const production = new Visitor(listenerUrls(cloud, outputs).production);
   try {
     const deps = {
       ...run,
       config: options.config,
-      application: await startApplication(run),
+      application,
       production,
       timeScale: options.timeScale,
       signal: workspace.signal,

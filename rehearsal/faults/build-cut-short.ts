@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
 import {
   BatchGetBuildsCommand,
   CodeBuildClient,
@@ -8,17 +8,23 @@ import { expect, type Fault } from "./fault";
 import { startBuild } from "./operator";
 import type { Push, Scene } from "./scene";
 
-/** Lets the build's fetch hang, so that there is time to cut it short. */
-function stallFetches(scene: Scene): void {
-  const { server } = scene.cloud.backlog;
-  scene.restoring(() => server.troubleFetches(undefined));
-}
-
+/** Pushes, and lets the build's fetch hang, so that there is time to cut it short. */
 async function pushAndStall(scene: Scene): Promise<Push> {
   const { server } = scene.cloud.backlog;
-  stallFetches(scene);
+  scene.restoring(() => server.troubleFetches(undefined));
   server.troubleFetches({ delayMs: 60_000 });
-  return scene.push(scene.sideBranch());
+  const push = await scene.push(scene.sideBranch());
+  await scene.holds("the build's fetch hangs", async () => agentFolders(await buildId(scene)).length > 0);
+  // On AWS the container goes with it; here an agent that is killed leaves its folder, always in /tmp.
+  const folders = agentFolders(await buildId(scene));
+  scene.restoring(() => {
+    for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+  });
+  return push;
+}
+
+async function buildId(scene: Scene): Promise<string> {
+  return (await latestBuild(scene))?.id ?? "";
 }
 
 async function latestBuild(scene: Scene) {
@@ -50,8 +56,8 @@ export const BUILD_CUT_SHORT: readonly Fault[] = [
     async play(scene) {
       scene.restoring(
         scene.cloud.aws.intercept("codebuild", "StartBuild", (request, next) => {
-          // Three seconds: the shortest time-out of a project is five minutes, and builds take real time here.
-          request.parameters.timeoutInMinutesOverride = 0.05;
+          // Six seconds: the shortest time-out of a project is five minutes, and builds take real time here.
+          request.parameters.timeoutInMinutesOverride = 0.1;
           return next();
         }),
       );
@@ -66,30 +72,46 @@ export const BUILD_CUT_SHORT: readonly Fault[] = [
     guards: "a build that ends without an outcome is a failed one",
     async play(scene) {
       const push = await pushAndStall(scene);
-      await scene.until("the build has begun", () => scene.buildsOf(push) > 0 || undefined);
-      await scene.pause(1.5);
-      const build = await latestBuild(scene);
-      const killed = killProcessesOf(build?.id ?? "");
-      expect(killed > 0, "no process of the build was found");
+      const processes = processesOf(await buildId(scene));
+      expect(processes.length > 0, "no process of the build was found");
+      for (const { pid } of processes) killIfThere(pid);
       await retried(scene, push, "FAILED");
       return "the build failed, alarm; built when started again";
     },
   },
 ];
 
-/** Kills every process whose environment names the build. */
-function killProcessesOf(buildId: string): number {
-  const mark = `CODEBUILD_BUILD_ID=${buildId}`;
-  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
-  let killed = 0;
-  for (const pid of pids) {
-    try {
-      if (!readFileSync(`/proc/${pid}/environ`, "utf8").split("\0").includes(mark)) continue;
-      process.kill(Number(pid), "SIGKILL");
-      killed += 1;
-    } catch {
-      // It ended meanwhile, or is somebody else's.
-    }
+/** Every process whose environment names the build. */
+function processesOf(id: string): { pid: number; environment: string[] }[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+      const environment = environmentOf(name);
+      return environment.includes(`CODEBUILD_BUILD_ID=${id}`) ? [{ pid: Number(name), environment }] : [];
+    });
+}
+
+/** Empty for a process that ended meanwhile, or is somebody else's. */
+function environmentOf(pid: string): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
+  } catch {
+    return [];
   }
-  return killed;
+}
+
+/** Folders of the ssh-agents that a build has started. */
+function agentFolders(id: string): string[] {
+  const sockets = processesOf(id).flatMap(({ environment }) =>
+    environment.flatMap((line) => /^SSH_AUTH_SOCK=(\/tmp\/ssh-\w+)\/agent\.\d+$/.exec(line)?.[1] ?? []),
+  );
+  return [...new Set(sockets)];
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It ended with one of the others.
+  }
 }

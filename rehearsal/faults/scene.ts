@@ -102,8 +102,17 @@ export class Scene {
     this.undo.push(step);
   }
 
+  /** @throws Error of the first step that failed; the others are done all the same */
   async restore(): Promise<void> {
-    for (const step of this.undo.splice(0).reverse()) await step();
+    const troubles: unknown[] = [];
+    for (const step of this.undo.splice(0).reverse()) {
+      try {
+        await step();
+      } catch (error) {
+        troubles.push(error);
+      }
+    }
+    if (troubles.length > 0) throw troubles[0];
   }
 
   /** Divides AWS's waits that begin from now on by this, until the fault's end. */
@@ -122,7 +131,7 @@ export class Scene {
   async commit(files: Readonly<Record<string, string>> = {}): Promise<Pick<Push, "commit" | "mark">> {
     const before = await this.application.head();
     // What a fault breaks is whole again for the next one.
-    if (this.versions === 0 && before) this.restoring(() => this.application.reset(before));
+    if (this.versions === 0) this.restoring(() => this.application.reset(before));
     this.versions += 1;
     const version = `${this.name}.${this.versions} ${randomUUID().slice(0, 8)}`;
     const { context } = this.deps.config.backlogDockerBuild.build;
@@ -158,9 +167,14 @@ export class Scene {
     );
   }
 
+  /** Everything that happened since the fault began. */
+  everything(): readonly Happened[] {
+    return this.deps.timeline.activities.filter(({ at }) => at >= this.startedAt);
+  }
+
   /** What happened in a stage since the fault began, to whatever push. */
   happened(stage: Stage): Happened[] {
-    return this.deps.timeline.activities.filter((one) => one.stage === stage && one.at >= this.startedAt);
+    return this.everything().filter((one) => one.stage === stage);
   }
 
   /** What builds wrote to their log in CloudWatch since the fault began. */

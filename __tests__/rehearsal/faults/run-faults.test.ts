@@ -49,6 +49,24 @@ describe("runFaults", () => {
     expect(order).toEqual([2, 1]);
   });
 
+  test("puts the rest back when one thing cannot be", async () => {
+    const { play } = setting();
+    let isBack = false;
+    const troubles = await play([
+      fault("1", async (scene) => {
+        scene.restoring(() => {
+          isBack = true;
+        });
+        scene.restoring(async () => {
+          throw new Error("the server does not start");
+        });
+        return "well";
+      }),
+    ]);
+    expect(isBack).toBe(true);
+    expect(troubles).toEqual(["fault 1, fault 1: the server does not start"]);
+  });
+
   test("fails a fault that ended well but lost a delivery", async () => {
     const { play, deliveries } = setting();
     const troubles = await play([

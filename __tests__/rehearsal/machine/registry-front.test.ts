@@ -118,6 +118,14 @@ describe("startRegistryFront", () => {
     expect(passed).toEqual([]);
   });
 
+  test("breaks off the uploads that it is told to, and only those", async () => {
+    front.cutUploads((method, path) => method === "PATCH" && path.includes("/uploads/"));
+    await expect(call("PATCH", "/v2/fixed/blobs/uploads/some-id", "body")).rejects.toThrow();
+    expect((await call("POST", "/v2/fixed/blobs/uploads/")).status).toBe(202);
+    front.cutUploads(undefined);
+    expect((await call("PATCH", "/v2/fixed/blobs/uploads/some-id", "body")).status).toBe(404);
+  });
+
   test("makes no repository on a push", async () => {
     expect(await call("POST", "/v2/new/blobs/uploads/")).toMatchObject({
       status: 404,
