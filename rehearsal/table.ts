@@ -1,3 +1,4 @@
+import { renderColumns } from "./columns";
 import type { Outcome } from "./rehearsal";
 import type { Timeline } from "./timeline";
 
@@ -17,15 +18,5 @@ export function renderTable(timeline: Timeline, outcomes: readonly Outcome[]): s
     ];
   });
   const titles = ["push", "received", "image pushed", "built", "test listener", "live", "old version gone"];
-  const widths = titles.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => row[column]!.length)),
-  );
-  return [titles, ...rows]
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column]!))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
+  return renderColumns(titles, rows);
 }

@@ -1,3 +1,4 @@
+import { renderColumns } from "../columns";
 import type { Fault } from "./fault";
 
 /** How one fault went. */
@@ -22,15 +23,5 @@ export function renderFaultTable(results: readonly FaultResult[]): string {
     `${seconds.toFixed(1)} s`,
   ]);
   const titles = ["", "fault", "what happened", "lost", "took"];
-  const widths = titles.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => row[column]!.length)),
-  );
-  return [titles, ...rows]
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column]!))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
+  return renderColumns(titles, rows);
 }
