@@ -32,7 +32,7 @@ const ACCOUNT_ID = "123456789012";
 export const SENDER_ADDRESS = "127.54.64.128";
 
 /** Builds that the rehearsed account runs at once. */
-const CONCURRENT_BUILDS = 2;
+const CONCURRENT_BUILDS = 4;
 
 export interface LocalCloudDeps {
   readonly workspace: Workspace;

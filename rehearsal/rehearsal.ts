@@ -3,8 +3,12 @@ import { join } from "node:path";
 import type { Config } from "../config/schema";
 import { Application } from "./application";
 import { checkImage, checkTraffic, imageOf, type Released } from "./checks";
+import { FAULTS } from "./faults/catalogue";
 import type { Fault } from "./faults/fault";
+import { PROTECTIONS } from "./faults/protections";
 import { runFaults } from "./faults/run-faults";
+import { runProtections } from "./faults/run-protections";
+import type { SceneDeps } from "./faults/scene";
 import { SIDE_BRANCHES_DIFFERENCE } from "./faults/side-branches";
 import { type LocalCloud, SENDER_ADDRESS, startLocalCloud } from "./local-cloud";
 import { ensureImage } from "./machine/base-image";
@@ -12,6 +16,7 @@ import { type Engine, provideEngine } from "./machine/container-engine";
 import { preparePython } from "./machine/moto";
 import { configureTerraform, findTerraform } from "./machine/terraform";
 import type { Workspace } from "./machine/workspace";
+import { checkMetrics } from "./metrics";
 import { Operator } from "./operator";
 import { ActivityPage } from "./page/activity-page";
 import { openInBrowser } from "./page/open";
@@ -37,6 +42,8 @@ export interface RehearsalOptions {
   readonly open: boolean;
   /** Plays these against the deployed stack instead of the two pushes. */
   readonly faults?: readonly Fault[];
+  /** Takes every protection out in turn, instead of the two pushes. */
+  readonly protections?: boolean;
 }
 
 /**
@@ -53,7 +60,7 @@ export async function rehearse(
   const { say } = progress;
   say(`Waits that take seconds on AWS are divided by ${timeScale} (--time-scale); work takes what it takes.`);
   say(
-    `Different from what would be deployed:\n${[...DIFFERENCES, ...(options.faults ? [SIDE_BRANCHES_DIFFERENCE] : [])].map((line) => `  ${line}`).join("\n")}`,
+    `Different from what would be deployed:\n${[...DIFFERENCES, ...(options.faults || options.protections ? [SIDE_BRANCHES_DIFFERENCE] : [])].map((line) => `  ${line}`).join("\n")}`,
   );
 
   const timeline = new Timeline();
@@ -100,8 +107,8 @@ export async function rehearse(
   const outputs = await stack.outputs();
   cloud.backlog.setHookUrl(cloud.webhookUrl(outputs.webhook_url!));
 
-  const running: Run = { workspace, progress, options, engine, cloud, outputs, timeline };
-  const faults = options.faults ? await playFaults(running, options.faults) : await pushAndTell(running);
+  const running: Run = { workspace, progress, options, engine, cloud, stack, outputs, timeline };
+  const faults = await play(running);
 
   const plan = await progress.step("terraform plan", () => stack.plan());
   if (plan !== undefined) faults.push(`terraform plan after both deployments is not empty:\n${plan}`);
@@ -118,6 +125,7 @@ interface Run {
   readonly options: RehearsalOptions;
   readonly engine: Engine;
   readonly cloud: LocalCloud;
+  readonly stack: RehearsedStack;
   readonly outputs: Readonly<Record<string, string>>;
   readonly timeline: Timeline;
 }
@@ -133,26 +141,35 @@ export interface Outcome extends Released {
 async function pushAndTell(run: Run): Promise<string[]> {
   const releases = await pushTwice(run);
   run.progress.say(`\n${renderTable(run.timeline, releases)}\n`);
-  return releases.flatMap(({ faults }) => faults);
+  return [...releases.flatMap(({ faults }) => faults), ...(await checkMetrics(run.cloud.aws))];
 }
 
-/** Every fault, with somebody who asks production all the time. */
-async function playFaults(run: Run, faults: readonly Fault[]): Promise<string[]> {
-  const { workspace, cloud, outputs, options, progress } = run;
+function play(run: Run): Promise<string[]> {
+  const { options, progress, stack } = run;
+  const { faults } = options;
+  if (options.protections) {
+    return withScene(run, (deps) => runProtections(PROTECTIONS, FAULTS, stack, deps, progress.say));
+  }
+  if (faults) return withScene(run, (deps) => runFaults(faults, deps, progress.say));
+  return pushAndTell(run);
+}
+
+/** What faults play with, somebody among it who asks production all the time. */
+async function withScene(run: Run, task: (deps: SceneDeps) => Promise<string[]>): Promise<string[]> {
+  const { workspace, cloud, outputs, options } = run;
   const application = await startApplication(run);
   // What each fault goes back to.
   await application.commit("Starter", {});
   const production = new Visitor(listenerUrls(cloud, outputs).production);
   try {
-    const deps = {
+    return await task({
       ...run,
       config: options.config,
       application,
       production,
       timeScale: options.timeScale,
       signal: workspace.signal,
-    };
-    return await runFaults(faults, deps, progress.say);
+    });
   } finally {
     await production.stop();
   }

@@ -18,6 +18,8 @@ two versions of the starter application over SSH, watches them go live, and take
   --keep            leave it running after the two pushes, for pushes of your own; Ctrl-C ends it
   --faults [3 4b]   instead of the two pushes, break things and check what comes of it: every fault, or only these
                     families and faults
+  --protections     instead of the two pushes, take one protection after another out of what is deployed, and see that
+                    the fault it stands against does harm then
   --open            open the page that shows what happens in your browser
   --time-scale N    divide the waits of AWS by N (default 30)
   --help            this text`;
@@ -28,6 +30,7 @@ async function main(): Promise<number> {
     options: {
       faults: { type: "boolean", default: false },
       keep: { type: "boolean", default: false },
+      protections: { type: "boolean", default: false },
       open: { type: "boolean", default: false },
       "time-scale": { type: "string", default: "30" },
       help: { type: "boolean", default: false },
@@ -44,8 +47,12 @@ async function main(): Promise<number> {
   if (positionals.length > 0 && !values.faults) {
     throw new Error(`only --faults takes names, got: ${positionals.join(" ")}`);
   }
+  if (values.faults && values.protections) throw new Error("--faults and --protections exclude each other");
   const loaded = loadConfig();
-  const config = values.faults ? withSideBranches(loaded) : loaded;
+  if (values.protections && loaded.webhook.delivery !== "bus") {
+    throw new Error('--protections needs webhook.delivery "bus": most of them are part of it');
+  }
+  const config = values.faults || values.protections ? withSideBranches(loaded) : loaded;
   const chosen = values.faults ? faultsOf(config.webhook.delivery, selectFaults(positionals)) : undefined;
   const progress = new Progress();
   const before = await snapshot({ root: ROOT });
@@ -59,6 +66,7 @@ async function main(): Promise<number> {
         keep: values.keep,
         open: values.open,
         ...(chosen ? { faults: chosen } : {}),
+        protections: values.protections,
       })),
     );
   } catch (error) {

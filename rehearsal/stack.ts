@@ -34,6 +34,15 @@ const SERVICES = [
   "sts",
 ];
 
+/** Resources as they are synthesised: by type, then by name, each with the arguments of its type. */
+// biome-ignore lint/suspicious/noExplicitAny: what Terraform's providers define
+export type Resources = Record<string, Record<string, any>>;
+
+interface Synthesised {
+  readonly terraform: { readonly required_providers: { readonly aws: { readonly source: string } } };
+  readonly resource: Resources;
+}
+
 export interface StackDeps {
   readonly workspace: Workspace;
   readonly aws: LocalAws;
@@ -48,6 +57,9 @@ export interface StackDeps {
 export class RehearsedStack {
   /** Folder with the synthesised JSON, where Terraform runs. */
   public readonly folder: string;
+  private readonly file: string;
+  /** What was synthesised. */
+  private readonly shipped: string;
 
   private constructor(
     private readonly deps: StackDeps,
@@ -56,6 +68,8 @@ export class RehearsedStack {
     public readonly name: string,
   ) {
     this.folder = join(home, "cdktf.out", "stacks", name);
+    this.file = join(this.folder, "cdk.tf.json");
+    this.shipped = readFileSync(this.file, "utf8");
   }
 
   /** Synthesises with `main.ts`, as `cdktf synth` does, and lays the override file beside the result. */
@@ -88,9 +102,7 @@ export class RehearsedStack {
 
   /** Number of resources that Terraform will make. */
   get resourceCount(): number {
-    const { resource } = JSON.parse(readFileSync(join(this.folder, "cdk.tf.json"), "utf8")) as {
-      resource: Record<string, Record<string, unknown>>;
-    };
+    const { resource } = JSON.parse(this.shipped) as Synthesised;
     return Object.values(resource).reduce((sum, ofType) => sum + Object.keys(ofType).length, 0);
   }
 
@@ -128,6 +140,22 @@ export class RehearsedStack {
     return `${result.stdout}\n${result.stderr}`.trim();
   }
 
+  /**
+   * Applies what is shipped with a change in its resources; without one, what is shipped again. Terraform does not look
+   * at what else there is: the change is all that can differ.
+   */
+  async apply(change: (resources: Resources) => void = () => {}): Promise<void> {
+    const changed = JSON.parse(this.shipped) as Synthesised;
+    change(changed.resource);
+    writeFileSync(this.file, JSON.stringify(changed));
+    await runOrFail(
+      "terraform apply",
+      this.deps.terraform.binary,
+      ["apply", "-auto-approve", "-refresh=false", "-input=false", "-no-color", "-lock=false"],
+      { cwd: this.folder, env: this.environment() },
+    );
+  }
+
   /** Values of the stack's outputs, the sensitive one too. */
   async outputs(): Promise<Record<string, string>> {
     const { stdout } = await runOrFail("terraform output", this.deps.terraform.binary, ["output", "-json"], {
@@ -151,9 +179,7 @@ export class RehearsedStack {
   /** Terraform merges it into what is shipped, which itself stays untouched. */
   private writeOverride(): void {
     const { aws, terraform } = this.deps;
-    const synthesised = JSON.parse(readFileSync(join(this.folder, "cdk.tf.json"), "utf8")) as {
-      terraform: { required_providers: { aws: { source: string } } };
-    };
+    const synthesised = JSON.parse(this.shipped) as Synthesised;
     const override = {
       ...(terraform.awsProviderVersion
         ? {

@@ -1,6 +1,9 @@
 import { EventEmitter } from "node:events";
 import type { Activity, Stage } from "./aws/local-aws";
 
+/** Not everything that is waited for is told by an activity. */
+const POLL_MS = 500;
+
 /** An activity with the time it was reported at. */
 export type Happened = Activity & { readonly at: number };
 
@@ -54,7 +57,7 @@ export class Timeline {
   }
 
   /**
-   * Waits until `look`, asked after each activity, finds something.
+   * Waits until `look`, asked after each activity and now and then, finds something.
    * @throws Error of `look`, or when the time is over, with the words of `describe`
    */
   until<T>(
@@ -66,6 +69,7 @@ export class Timeline {
     return new Promise((resolve, reject) => {
       const settle = (end: () => void) => {
         clearTimeout(timer);
+        clearInterval(now);
         this.news.off("activity", attempt);
         signal.removeEventListener("abort", abort);
         end();
@@ -80,6 +84,7 @@ export class Timeline {
       };
       const abort = () => settle(() => reject(signal.reason));
       const timer = setTimeout(() => settle(() => reject(new Error(describe()))), timeoutInSeconds * 1000);
+      const now = setInterval(attempt, POLL_MS);
       this.news.on("activity", attempt);
       signal.addEventListener("abort", abort);
       attempt();

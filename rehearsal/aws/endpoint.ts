@@ -16,7 +16,7 @@ import {
   type Handler,
   type LocalAws,
 } from "./local-aws";
-import { deployedPolicies, type Policies } from "./policies";
+import { deployedPolicies, type Policies, remembering } from "./policies";
 import { roleSessions, type Sessions } from "./sessions";
 
 /** What the local AWS is made of. */
@@ -58,9 +58,10 @@ export async function startLocalAws(options: LocalAwsOptions): Promise<RunningLo
   let { timeScale } = options;
   const id = randomBytes(8).toString("hex");
   const administrator: Credentials = { accessKeyId: `AKIA${id.toUpperCase()}`, secretAccessKey: id };
-  const policies =
+  const policies = remembering(
     options.policies ??
-    deployedPolicies({ endpoint: motoUrl, region, credentials: administrator }, accountId);
+      deployedPolicies({ endpoint: motoUrl, region, credentials: administrator }, accountId),
+  );
   const sessions = roleSessions(policies, region, accountId);
   const handlers = new Map<string, Handler>();
   const interceptors: { readonly key: string; readonly handler: Handler }[] = [];
@@ -73,6 +74,8 @@ export async function startLocalAws(options: LocalAwsOptions): Promise<RunningLo
       .catch((error: Error) => jsonAnswer({ __type: "InternalFailure", message: error.message }, 500))
       .then((answer) => send(outgoing, answer));
   });
+  // A connection that is closed in the very moment in which a client takes it up again would fail that client's call.
+  server.keepAliveTimeout = 0;
   server.listen(port, "127.0.0.1");
   await once(server, "listening");
   const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -154,7 +157,12 @@ export async function startLocalAws(options: LocalAwsOptions): Promise<RunningLo
         return isResponse(answer) ? answer : jsonAnswer(answer);
       });
     };
-    return pass(chain, () => forward(motoUrl, request));
+    try {
+      return await pass(chain, () => forward(motoUrl, request));
+    } finally {
+      // A policy that changes counts from the next call.
+      if (mayChangePolicies(request)) policies.forget();
+    }
   }
 
   async function permit(request: ApiRequest): Promise<void> {
@@ -194,6 +202,14 @@ export async function startLocalAws(options: LocalAwsOptions): Promise<RunningLo
     if (await sessions.isAllowed(accessKeyId, "s3:ListBucket", bucket)) return answer;
     return errorAnswer(request, new AwsError("AccessDenied", "Access Denied", 403));
   }
+}
+
+/** Services whose resources have the policies that are evaluated; of S3 and SQS, daily traffic is left out. */
+const POLICY_SERVICES = ["iam", "s3", "secretsmanager", "sns", "sqs"];
+
+function mayChangePolicies({ service, action }: Pick<ApiRequest, "service" | "action">): boolean {
+  if (!POLICY_SERVICES.includes(service)) return false;
+  return !/^(Get|Head|List|Describe|Batch|Upload)|Object|Message|^Publish$/.test(action);
 }
 
 async function bodyOf(incoming: IncomingMessage): Promise<Buffer> {

@@ -23,6 +23,34 @@ export interface Policies {
   resourcePolicy(arn: string): Promise<PolicyDocument | undefined>;
 }
 
+/** Policies that are read once, until they are forgotten. */
+export interface RememberedPolicies extends Policies {
+  forget(): void;
+}
+
+/** Most calls ask for the same few policies: reading them takes several times as long as what they are asked for. */
+export function remembering(policies: Policies): RememberedPolicies {
+  const known = new Map<string, Promise<unknown>>();
+  const once = <T>(read: (name: string) => Promise<T>, kind: string) => {
+    return (name: string): Promise<T> => {
+      const key = `${kind} ${name}`;
+      const earlier = known.get(key) as Promise<T> | undefined;
+      if (earlier) return earlier;
+      const answer = read(name);
+      known.set(key, answer);
+      // A failure is no answer.
+      answer.catch(() => known.delete(key));
+      return answer;
+    };
+  };
+  return {
+    trustPolicy: once(policies.trustPolicy, "trust"),
+    rolePolicies: once(policies.rolePolicies, "role"),
+    resourcePolicy: once(policies.resourcePolicy, "resource"),
+    forget: () => known.clear(),
+  };
+}
+
 /** How the clients reach the control plane, past every check. */
 export interface ControlPlane {
   readonly endpoint: string;
@@ -30,7 +58,7 @@ export interface ControlPlane {
   readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
 }
 
-/** Reads the policies of what was deployed, each time anew: a policy that changes counts from the next call. */
+/** Reads the policies of what was deployed, each time anew. */
 export function deployedPolicies(controlPlane: ControlPlane, accountId: string): Policies {
   const iam = new IAMClient(controlPlane);
   const s3 = new S3Client({ ...controlPlane, forcePathStyle: true });

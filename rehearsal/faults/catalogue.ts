@@ -3,6 +3,7 @@ import { ARTIFACT_EVENTS } from "./artifact-events";
 import { BAD_VERSIONS } from "./bad-versions";
 import { BUILD_CUT_SHORT } from "./build-cut-short";
 import { BUILD_NOT_STARTED } from "./build-not-started";
+import { BURST } from "./burst";
 import type { Fault } from "./fault";
 import { GIT_SERVER_TROUBLE } from "./git-server-trouble";
 import { HOSTILE_REQUESTS } from "./hostile-requests";
@@ -23,6 +24,7 @@ export const FAULTS: readonly Fault[] = [
   ...BAD_VERSIONS,
   ...BUILD_CUT_SHORT,
   ...ARTIFACT_EVENTS,
+  ...BURST,
   ...HOSTILE_REQUESTS,
   ...MISSING_PERMISSIONS,
 ];

@@ -1,13 +1,13 @@
 import { atRest } from "./account";
 import { expect, type Fault } from "./fault";
+import type { Scene } from "./scene";
 
 /** Several pushes of the branch that goes live, at once. */
 export const RACING_PUSHES: readonly Fault[] = [
   {
-    id: "4",
+    id: "4a",
     name: "three pushes within seconds, the first one's build is slow",
-    guards:
-      "the branch is looked at before publishing, and the artifact replaced only if it is still the one seen",
+    guards: "the branch is looked at before publishing",
     async play(scene) {
       scene.hurry(300);
       await atRest(scene);
@@ -40,4 +40,50 @@ export const RACING_PUSHES: readonly Fault[] = [
       return `the newest is live; the first ended as superseded, the second as ${endings[1]!.kind}`;
     },
   },
+  {
+    id: "4b",
+    name: "a newer push is published while an older one's build is about to publish",
+    guards: "the artifact is replaced only if it is still the one seen",
+    async play(scene) {
+      scene.hurry(300);
+      await atRest(scene);
+      const older = await scene.commit();
+      const newer = await scene.commit();
+      const { reached, release } = holdFirstPublication(scene);
+      const first = await scene.pushCommit(older, scene.liveBranch);
+      await scene.holds("the older push is about to be published", async () => reached());
+      const second = await scene.pushCommit(newer, scene.liveBranch);
+      await scene.endsAs("published", second);
+      await scene.showsLive(second);
+      release();
+      await scene.endsAs("superseded", first);
+      await atRest(scene);
+      expect((await scene.page()).includes(second.mark), "production does not show the newer push any more");
+      expect(
+        !scene.visits().some(({ body }) => body.includes(first.mark)),
+        "production showed the older push",
+      );
+      return "the older build saw that it was late and ended as superseded; the newer push is live";
+    },
+  },
 ];
+
+/** Lets the first build that writes the artifact wait with it, after its look at the branch. */
+function holdFirstPublication(scene: Scene): { reached: () => boolean; release: () => void } {
+  let reached = false;
+  let release = () => {};
+  const gate = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  scene.restoring(() => release());
+  scene.restoring(
+    scene.cloud.aws.intercept("s3", "PutObject", async ({ parameters }, next) => {
+      if (!reached && parameters.Key === "published/artifact.zip") {
+        reached = true;
+        await gate;
+      }
+      return next();
+    }),
+  );
+  return { reached: () => reached, release: () => release() };
+}

@@ -30,7 +30,8 @@ export async function runFaults(
   );
 }
 
-async function playFault(fault: Fault, deps: SceneDeps): Promise<FaultResult> {
+/** Plays one fault, puts back what it broke, and accounts for its pushes. */
+export async function playFault(fault: Fault, deps: SceneDeps): Promise<FaultResult> {
   const { timeline, cloud, restSeconds = REST_SECONDS } = deps;
   const scene = new Scene(fault.id, deps);
   const first = cloud.backlog.deliveries.length;

@@ -207,8 +207,16 @@ export class Scene {
 
   /** Waits until a push has ended, for the `times`-th time. */
   async end(push: PushId, times = 1, timeoutInSeconds = PATIENCE_SECONDS): Promise<Ending> {
-    const look = () => endingsOf(this.activities(push), push)[times - 1];
+    const look = () => endingsOf(this.activities(push), push)[times - 1] ?? this.givenUp(push);
     return this.until(`${push.commit.slice(0, 10)} ends`, look, timeoutInSeconds);
+  }
+
+  /** Backlog's end of a push, when it has given all its deliveries up. */
+  private givenUp({ commit, ref }: PushId): Ending | undefined {
+    const deliveries = this.cloud.backlog.deliveries.filter((one) => one.after === commit && one.ref === ref);
+    const isGivenUp = deliveries.every(({ state }) => state === "refused" || state === "lost");
+    if (deliveries.length === 0 || !isGivenUp) return undefined;
+    return { kind: "refused", detail: `Backlog gave up after ${this.answersTo({ commit, ref }).join(", ")}` };
   }
 
   /** Waits until a push has ended, and checks how. */

@@ -49,6 +49,8 @@ const resourcePolicies: Record<string, PolicyDocument> = {
     Statement: { Effect: "Allow", Action: "s3:GetObject", Resource: "*", Principal: { AWS: ROLE } },
   },
 };
+/** How often a role's policies were read. */
+let readings = 0;
 const policies: Policies = {
   trustPolicy: async (name) =>
     name === "build"
@@ -61,7 +63,10 @@ const policies: Policies = {
           },
         }
       : undefined,
-  rolePolicies: async () => [rolePolicy],
+  rolePolicies: async () => {
+    readings += 1;
+    return [rolePolicy];
+  },
   resourcePolicy: async (arn) => resourcePolicies[arn],
 };
 
@@ -189,6 +194,26 @@ describe("startLocalAws", () => {
     expect((await s3(role, "/bucket/absent", "HEAD")).status).toBe(403);
     expect((await s3(role, "/open/absent")).status).toBe(404);
     expect((await s3(aws.administrator, "/bucket/absent")).status).toBe(404);
+  });
+
+  test("reads a role's policies once, and again when they may have changed", async () => {
+    const change = "Action=PutRolePolicy&Version=2010-05-08&RoleName=build&PolicyName=p&PolicyDocument=%7B%7D";
+    const call = (credentials: Credentials, service: string, body: string) =>
+      fetch(aws.endpoint, {
+        method: "POST",
+        headers: {
+          Authorization: `AWS4 Credential=${credentials.accessKeyId}/d/eu-west-1/${service}/aws4_request`,
+          "Content-Type": "application/x-www-form-urlencoded",
+        },
+        body,
+      });
+    await s3(role, "/bucket/key");
+    const before = readings;
+    await s3(role, "/bucket/key");
+    expect(readings).toBe(before);
+    await call(aws.administrator, "iam", change);
+    await s3(role, "/bucket/key");
+    expect(readings).toBe(before + 1);
   });
 
   test("evaluates trust policies with the keys that each service sends", async () => {

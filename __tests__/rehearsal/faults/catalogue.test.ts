@@ -31,8 +31,8 @@ describe("faultsOf", () => {
   });
 
   test("keeps what both have", () => {
-    expect(names("direct")).toContain("4");
-    expect(names("bus")).toContain("4");
+    expect(names("direct")).toContain("4a");
+    expect(names("bus")).toContain("4a");
   });
 });
 
