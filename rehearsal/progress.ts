@@ -20,9 +20,16 @@ export class Progress {
     return result;
   }
 
-  /** Says what happens to pushes. */
+  /** Says what happens to pushes; what waits and waits is told of more and more seldom: at the 1st, 2nd, 4th, ... time. */
   follow(timeline: Timeline): void {
-    timeline.onActivity((activity) => this.say(describe(activity)));
+    const waits = new Map<string, number>();
+    timeline.onActivity((activity) => {
+      const { stage, state, commit = "", ref = "" } = activity;
+      const key = `${stage} ${commit} ${ref}`;
+      const times = state === "waiting" ? (waits.get(key) ?? 0) + 1 : 0;
+      waits.set(key, times);
+      if (Number.isInteger(Math.log2(Math.max(times, 1)))) this.say(describe(activity));
+    });
   }
 }
 

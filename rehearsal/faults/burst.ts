@@ -9,7 +9,7 @@ const REPEATS = 5;
 const SECONDS = 10;
 
 /** Slow enough that the webhook's rate limit, which counts real seconds, leaves Backlog's retries a chance as on AWS. */
-const SLOW = 5;
+const SLOW = 8;
 
 /** How fast the waits are when nothing is left but the deployment. */
 const FAST = 300;

@@ -119,4 +119,22 @@ export const GIT_SERVER_TROUBLE: readonly Fault[] = [
       return "built at a later attempt";
     },
   },
+  {
+    id: "6f",
+    name: "the Git server is down for longer than the attempts",
+    guards: "the alarm on failed builds",
+    async play(scene) {
+      const { server, hostKey } = scene.cloud.backlog;
+      scene.hurryFetches();
+      const push = await pushUnseen(scene, async () => {
+        await server.goDown();
+        scene.restoring(() => server.listen(hostKey));
+      });
+      await scene.endsAs("build failed", push);
+      await buildSays(scene, "cannot be read, 8 attempts");
+      await scene.alarms(["build-failed"]);
+      await mendAndRetry(scene, push);
+      return "the build failed after 8 attempts and said why, alarm; built when started again";
+    },
+  },
 ];

@@ -5,8 +5,8 @@ import type { Protection } from "./protections";
 import { playFault } from "./run-faults";
 import type { SceneDeps } from "./scene";
 
-/** How long a push may be under way after the fault: without the protection it may never end. */
-const REST_SECONDS = 3;
+/** Without the protection most faults wait in vain. With it, nothing that they wait for takes half as long. */
+const IMPATIENT = { patienceSeconds: 25, restSeconds: 3 };
 
 /**
  * Takes one protection after another out of the deployed stack, and plays the fault that it stands against: that must
@@ -27,7 +27,7 @@ export async function runProtections(
     if (!fault) throw new Error(`there is no fault ${id}`);
     say(`Without ${name}: ${id} ${fault.name} ...`);
     await stack.apply(takeOut);
-    const { trouble, seconds } = await playFault(fault, { ...deps, restSeconds: REST_SECONDS });
+    const { trouble, seconds } = await playFault(fault, { ...deps, ...IMPATIENT });
     const didHarm = trouble !== undefined && harm.test(trouble);
     const became = didHarm ? trouble : `FAULT: ${trouble ?? "nothing happened"}`;
     say(`Without ${name}: ${became}`);

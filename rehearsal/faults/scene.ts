@@ -15,7 +15,6 @@ import { type Ending, type EndingKind, endingsOf, type PushId } from "./ending";
 import { expect } from "./fault";
 import { SIDE_BRANCHES } from "./side-branches";
 
-/** How long anything may take that is not said to be slow, in seconds of this machine. */
 const PATIENCE_SECONDS = 60;
 
 const STARTER = join(__dirname, "..", "..", "assets", "application");
@@ -41,6 +40,8 @@ export interface SceneDeps {
   readonly application: Application;
   readonly production: Visitor;
   readonly timeScale: number;
+  /** How long anything may take that is not said to be slow, in seconds of this machine. @default 60 */
+  readonly patienceSeconds?: number;
   /** How long a push may be under way after its fault's end, in seconds of this machine. @default 90 */
   readonly restSeconds?: number;
   readonly signal: AbortSignal;
@@ -56,6 +57,10 @@ export class Scene {
     public readonly name: string,
     private readonly deps: SceneDeps,
   ) {}
+
+  private get patience(): number {
+    return this.deps.patienceSeconds ?? PATIENCE_SECONDS;
+  }
 
   get cloud(): LocalCloud {
     return this.deps.cloud;
@@ -121,6 +126,18 @@ export class Scene {
     this.restoring(() => this.cloud.aws.setTimeScale(this.deps.timeScale));
   }
 
+  /** Leaves out the pauses between a build's attempts to fetch (a minute of them), which no time scale divides. */
+  hurryFetches(): void {
+    this.restoring(
+      this.cloud.aws.intercept("codebuild", "StartBuild", ({ parameters }, next) => {
+        const { environmentVariablesOverride = [] } = parameters;
+        const pause = { name: "FETCH_PAUSE_SECONDS", value: "0", type: "PLAINTEXT" };
+        parameters.environmentVariablesOverride = [...environmentVariablesOverride, pause];
+        return next();
+      }),
+    );
+  }
+
   /** Where the application's Dockerfile is, and what is in it at first. */
   get dockerfile(): { readonly path: string; readonly text: string } {
     const text = readFileSync(join(STARTER, "docker", "Dockerfile"), "utf8");
@@ -183,7 +200,7 @@ export class Scene {
   }
 
   /** Waits until something is there to be found; it is asked for after each activity. */
-  async until<T>(what: string, look: () => T | undefined, timeoutInSeconds = PATIENCE_SECONDS): Promise<T> {
+  async until<T>(what: string, look: () => T | undefined, timeoutInSeconds = this.patience): Promise<T> {
     const describe = () => {
       const last = this.deps.timeline.activities.at(-1);
       return `not within ${timeoutInSeconds} s: ${what} (last: ${last?.stage} ${last?.state}, ${last?.detail})`;
@@ -192,11 +209,7 @@ export class Scene {
   }
 
   /** Waits until something holds, which is asked for again and again. */
-  async holds(
-    what: string,
-    look: () => Promise<boolean>,
-    timeoutInSeconds = PATIENCE_SECONDS,
-  ): Promise<void> {
+  async holds(what: string, look: () => Promise<boolean>, timeoutInSeconds = this.patience): Promise<void> {
     const until = Date.now() + timeoutInSeconds * 1000;
     while (!(await look())) {
       this.deps.signal.throwIfAborted();
@@ -206,7 +219,7 @@ export class Scene {
   }
 
   /** Waits until a push has ended, for the `times`-th time. */
-  async end(push: PushId, times = 1, timeoutInSeconds = PATIENCE_SECONDS): Promise<Ending> {
+  async end(push: PushId, times = 1, timeoutInSeconds = this.patience): Promise<Ending> {
     const look = () => endingsOf(this.activities(push), push)[times - 1] ?? this.givenUp(push);
     return this.until(`${push.commit.slice(0, 10)} ends`, look, timeoutInSeconds);
   }
@@ -220,7 +233,7 @@ export class Scene {
   }
 
   /** Waits until a push has ended, and checks how. */
-  async endsAs(kind: EndingKind, push: PushId, timeoutInSeconds = PATIENCE_SECONDS): Promise<Ending> {
+  async endsAs(kind: EndingKind, push: PushId, timeoutInSeconds = this.patience): Promise<Ending> {
     const ending = await this.end(push, 1, timeoutInSeconds);
     const short = push.commit.slice(0, 10);
     expect(ending.kind === kind, `${short} was expected to end as "${kind}", got: ${ending.detail}`);
@@ -228,7 +241,7 @@ export class Scene {
   }
 
   /** Waits until a commit has passed a stage. */
-  async passes(stage: Stage, push: PushId, timeoutInSeconds = PATIENCE_SECONDS): Promise<void> {
+  async passes(stage: Stage, push: PushId, timeoutInSeconds = this.patience): Promise<void> {
     const look = () => this.activities(push).find((one) => one.stage === stage && one.state === "succeeded");
     await this.until(`${push.commit.slice(0, 10)} passes "${stage}"`, look, timeoutInSeconds);
   }
@@ -282,7 +295,7 @@ export class Scene {
   }
 
   /** Waits until production shows a push. */
-  async showsLive({ commit, mark }: Push, timeoutInSeconds = PATIENCE_SECONDS): Promise<void> {
+  async showsLive({ commit, mark }: Push, timeoutInSeconds = this.patience): Promise<void> {
     const short = commit.slice(0, 10);
     await this.holds(
       `production shows ${short}`,

@@ -90,12 +90,12 @@ export class ActivityPage {
   private lookForFiles: ((commit: string) => Promise<void>) | undefined;
 
   /** The local AWS runs: from now on its load balancer and queues are looked at, once a second while somebody looks. */
-  attach({ aws, backlog, loadBalancers }: LocalCloud, prefix: string): void {
+  attach({ aws, backlog, loadBalancers, registry }: LocalCloud, prefix: string): void {
     this.describeCommit = (commit) => commitInfo(backlog.gitFolder, commit);
     this.lookForFiles = (commit) =>
       publishedFiles(aws, prefix, commit).then((files) => files && this.feed.produced(commit, files), ignore);
     const letters = new DeadLetters(aws, prefix);
-    const traffic = new TrafficWatch(aws, loadBalancers, prefix);
+    const traffic = new TrafficWatch(aws, loadBalancers, registry, prefix);
     this.letters = letters;
     this.traffic = traffic;
     let looking = false;

@@ -137,6 +137,7 @@ const CHECKS: Record<string, (scene: Scene) => Promise<void>> = {
   "shows who gets which share of the traffic": async ({ page, feed }) => {
     feed.trafficNow(traffic(100, 0));
     await page.getByText("blue 100 %").first().waitFor();
+    await page.locator('.group[data-colour="blue"] .version', { hasText: "0123456789" }).waitFor();
     feed.trafficNow(traffic(90, 10));
     feed.sample({ at: Date.now(), requests: { blue: 18, green: 2 }, failures: { blue: 0, green: 1 } });
     const production = page.locator(".listener").first();
@@ -356,8 +357,12 @@ function traffic(blue: number, green: number): Traffic {
       { name: "test listener", port: 8080, shares: { blue: 0, green: 100 } },
     ],
     groups: [
-      { colour: "blue", targets: [healthy("10.0.0.1"), healthy("10.0.0.2")] },
-      { colour: "green", targets: [healthy("10.0.0.3"), { id: "10.0.0.4", state: "initial", reason: "" }] },
+      { colour: "blue", version: "0123456789", targets: [healthy("10.0.0.1"), healthy("10.0.0.2")] },
+      {
+        colour: "green",
+        version: "",
+        targets: [healthy("10.0.0.3"), { id: "10.0.0.4", state: "initial", reason: "" }],
+      },
     ],
   };
 }

@@ -95,6 +95,8 @@ export interface TargetView {
 
 export interface GroupView {
   readonly colour: Colour;
+  /** Tag of the image that runs there; empty when none does, or one without a tag. */
+  readonly version: string;
   readonly targets: readonly TargetView[];
 }
 

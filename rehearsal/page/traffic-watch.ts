@@ -1,3 +1,4 @@
+import { DescribeServicesCommand, DescribeTaskDefinitionCommand, ECSClient } from "@aws-sdk/client-ecs";
 import {
   DescribeListenersCommand,
   DescribeLoadBalancersCommand,
@@ -9,6 +10,7 @@ import {
 import type { LocalAws } from "../aws/local-aws";
 import { sharesOf } from "../data-plane/listener-action";
 import type { LoadBalancers } from "../data-plane/load-balancer";
+import type { Registry } from "../machine/registry";
 import type { Colour, ListenerView, Traffic, TrafficSample } from "./state";
 
 const COLOURS: readonly Colour[] = ["blue", "green"];
@@ -21,19 +23,24 @@ type Counters = Record<Colour, { requests: number; failures: number }>;
 /** Looks at the deployed load balancer: who gets which share, how the targets are, how many requests there are. */
 export class TrafficWatch {
   private readonly client: ElasticLoadBalancingV2Client;
+  private readonly ecs: ECSClient;
   private groups = new Map<Colour, string>();
+  /** Task definition -> tag of its image. */
+  private readonly tags = new Map<string, string>();
   private last: Counters | undefined;
 
   constructor(
     aws: LocalAws,
     private readonly balancers: Pick<LoadBalancers, "traffic">,
+    private readonly registry: Registry,
     /** Prefix of every name of the stack. */
     private readonly prefix: string,
   ) {
     this.client = new ElasticLoadBalancingV2Client(aws.clientConfig());
+    this.ecs = new ECSClient(aws.clientConfig());
   }
 
-  /** Listeners and targets as they are now. */
+  /** Listeners, targets and versions as they are now. */
   async look(): Promise<Traffic> {
     const { TargetGroups = [] } = await this.client.send(new DescribeTargetGroupsCommand({}));
     this.groups = new Map(
@@ -44,6 +51,7 @@ export class TrafficWatch {
         return group?.TargetGroupArn ? [[colour, group.TargetGroupArn] as const] : [];
       }),
     );
+    const versions = await this.versions();
     const groups = await Promise.all(
       [...this.groups].map(async ([colour, TargetGroupArn]) => {
         const { TargetHealthDescriptions = [] } = await this.client.send(
@@ -54,7 +62,7 @@ export class TrafficWatch {
           state: TargetHealth?.State ?? "unknown",
           reason: TargetHealth?.Description ?? "",
         }));
-        return { colour, targets };
+        return { colour, version: versions.get(TargetGroupArn) ?? "", targets };
       }),
     );
     return { listeners: await this.listeners(), groups };
@@ -77,6 +85,35 @@ export class TrafficWatch {
 
   close(): void {
     this.client.destroy();
+    this.ecs.destroy();
+  }
+
+  /** Target group -> tag of the image that its tasks run. */
+  private async versions(): Promise<Map<string, string>> {
+    const { services: [service] = [] } = await this.ecs.send(
+      new DescribeServicesCommand({ cluster: this.prefix, services: [this.prefix] }),
+    );
+    const sets = [...(service ? [service] : []), ...(service?.taskSets ?? [])];
+    const versions = sets.flatMap(({ loadBalancers = [], taskDefinition = "" }) =>
+      loadBalancers.map(async ({ targetGroupArn = "" }) => {
+        return [targetGroupArn, await this.tagOf(taskDefinition)] as const;
+      }),
+    );
+    return new Map(await Promise.all(versions));
+  }
+
+  private async tagOf(name: string): Promise<string> {
+    const known = this.tags.get(name);
+    if (known !== undefined) return known;
+    const { taskDefinition } = await this.ecs.send(
+      new DescribeTaskDefinitionCommand({ taskDefinition: name }),
+    );
+    const image = taskDefinition?.containerDefinitions?.[0]?.image ?? "";
+    const [, repository = "", digest = ""] = /^[^/]*\/(.*)@(sha256:.*)$/.exec(image) ?? [];
+    const stored = this.registry.store.images(repository).find((one) => one.digest === digest);
+    const tag = [...(stored?.tags ?? [])].find((one) => /^[0-9a-f]{10}$/.test(one)) ?? "";
+    this.tags.set(name, tag);
+    return tag;
   }
 
   private async listeners(): Promise<ListenerView[]> {

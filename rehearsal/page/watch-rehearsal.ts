@@ -1,5 +1,5 @@
 /**
- * Watches the next push of a running rehearsal in Chromium until it is live, and takes a picture on the way:
+ * Watches the next push of a running rehearsal in Chromium until it is live, and takes pictures on the way:
  * `node --require ./tsx.cjs rehearsal/page/watch-rehearsal.ts URL FOLDER`.
  */
 import assert from "node:assert/strict";
@@ -38,11 +38,23 @@ async function main(url: string, folder: string): Promise<void> {
     await passed("artifact").waitFor();
     assert.match((await push.locator(".log").textContent()) ?? "", /outcome: published/);
     await passed("test listener").waitFor();
+    const commit = (await push.locator(".commit").first().textContent()) ?? "";
+    assert.match(commit, /^[0-9a-f]{10}$/);
+    const runs = (listener: string) => {
+      const use = page.locator(".use", { hasText: listener });
+      return page.locator("#traffic .group", { has: use }).locator(".version", { hasText: commit });
+    };
+    await runs("test listener").waitFor();
     // The bars take a moment to move.
     await page.waitForTimeout(700);
     await page.screenshot({ path: join(folder, "activity.png") });
+    await page.emulateMedia({ colorScheme: "dark" });
+    await page.screenshot({ path: join(folder, "activity-dark.png") });
     await push.and(page.locator('[data-outcome="live"]')).waitFor();
+    await runs("production").waitFor();
     await passed("old version gone").waitFor();
+    await page.setViewportSize({ width: 420, height: 900 });
+    await page.screenshot({ path: join(folder, "activity-narrow.png") });
     assert.equal(await page.locator('#pushes > [data-outcome="live"]').count(), 1);
     assert.deepEqual(complaints, []);
     console.log("the push was watched from its arrival to live");

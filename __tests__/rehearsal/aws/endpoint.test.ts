@@ -197,7 +197,8 @@ describe("startLocalAws", () => {
   });
 
   test("reads a role's policies once, and again when they may have changed", async () => {
-    const change = "Action=PutRolePolicy&Version=2010-05-08&RoleName=build&PolicyName=p&PolicyDocument=%7B%7D";
+    const change =
+      "Action=PutRolePolicy&Version=2010-05-08&RoleName=build&PolicyName=p&PolicyDocument=%7B%7D";
     const call = (credentials: Credentials, service: string, body: string) =>
       fetch(aws.endpoint, {
         method: "POST",

@@ -195,7 +195,7 @@ describe("Feed", () => {
     };
     for (let time = 0; time < 2; time += 1) {
       feed.deadLetters([letter]);
-      feed.trafficNow({ listeners: [], groups: [{ colour: "blue", targets: [] }] });
+      feed.trafficNow({ listeners: [], groups: [{ colour: "blue", version: "", targets: [] }] });
     }
     expect(events.map(({ type }) => type)).toEqual(["letters", "traffic"]);
   });

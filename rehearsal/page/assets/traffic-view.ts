@@ -45,9 +45,10 @@ export class TrafficView {
       setText(says, COLOURS.map((colour) => `${colour} ${Math.round(shares[colour])} percent`).join(", "));
     }
     for (const colour of COLOURS) {
-      this.groups.get(colour)?.showTargets(groups.find((one) => one.colour === colour)?.targets ?? []);
+      const { targets = [], version = "" } = groups.find((one) => one.colour === colour) ?? {};
+      this.groups.get(colour)?.showTargets(targets);
       const gets = listeners.filter(({ shares }) => shares[colour] > 0).map(({ name }) => name);
-      this.groups.get(colour)?.showUse(gets);
+      this.groups.get(colour)?.showUse(gets, version);
     }
   }
 
@@ -91,6 +92,7 @@ class Group {
   readonly element: HTMLElement;
   private readonly targets = html("ul", { class: "targets" });
   private readonly use = html("span", { class: "use" });
+  private readonly version = html("code", { class: "version" });
   private readonly rate = html("span", { class: "rate" });
   private readonly failures = html("span", { class: "failures" });
   private readonly line = svg("path", { class: "line" });
@@ -101,7 +103,7 @@ class Group {
     this.element = html(
       "div",
       { class: "group", "data-colour": colour },
-      html("h3", {}, colour, " ", this.use),
+      html("h3", {}, colour, " ", this.version, " ", this.use),
       html("p", { class: "numbers" }, this.rate, " ", this.failures),
       this.targets,
     );
@@ -119,7 +121,8 @@ class Group {
     this.element.insertBefore(graph, this.targets);
   }
 
-  showUse(listeners: readonly string[]): void {
+  showUse(listeners: readonly string[], version: string): void {
+    setText(this.version, version);
     setText(this.use, listeners.length > 0 ? `on ${listeners.join(" and ")}` : "idle");
     this.element.classList.toggle("idle", listeners.length === 0);
   }
