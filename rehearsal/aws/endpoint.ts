@@ -58,10 +58,9 @@ export async function startLocalAws(options: LocalAwsOptions): Promise<RunningLo
   let { timeScale } = options;
   const id = randomBytes(8).toString("hex");
   const administrator: Credentials = { accessKeyId: `AKIA${id.toUpperCase()}`, secretAccessKey: id };
-  const policies = remembering(
+  const policies =
     options.policies ??
-      deployedPolicies({ endpoint: motoUrl, region, credentials: administrator }, accountId),
-  );
+    remembering(deployedPolicies({ endpoint: motoUrl, region, credentials: administrator }, accountId));
   const sessions = roleSessions(policies, region, accountId);
   const handlers = new Map<string, Handler>();
   const interceptors: { readonly key: string; readonly handler: Handler }[] = [];
@@ -161,7 +160,7 @@ export async function startLocalAws(options: LocalAwsOptions): Promise<RunningLo
       return await pass(chain, () => forward(motoUrl, request));
     } finally {
       // A policy that changes counts from the next call.
-      if (mayChangePolicies(request)) policies.forget();
+      if (mayChangePolicies(request)) policies.forget?.();
     }
   }
 

@@ -21,15 +21,15 @@ export interface Policies {
   rolePolicies(roleName: string): Promise<readonly PolicyDocument[]>;
   /** The policy that stands on a resource; undefined for none, and for resources that have none. */
   resourcePolicy(arn: string): Promise<PolicyDocument | undefined>;
+  /** Called when any of them may have changed. */
+  forget?(): void;
 }
 
-/** Policies that are read once, until they are forgotten. */
-export interface RememberedPolicies extends Policies {
-  forget(): void;
-}
-
-/** Most calls ask for the same few policies: reading them takes several times as long as what they are asked for. */
-export function remembering(policies: Policies): RememberedPolicies {
+/**
+ * The same policies, read once until they are forgotten. Most calls ask for the same few, and reading them takes
+ * several times as long as what they are asked for.
+ */
+export function remembering(policies: Policies): Policies {
   const known = new Map<string, Promise<unknown>>();
   const once = <T>(read: (name: string) => Promise<T>, kind: string) => {
     return (name: string): Promise<T> => {

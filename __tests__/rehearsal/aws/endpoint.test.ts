@@ -4,7 +4,7 @@ import { startLocalAws } from "../../../rehearsal/aws/endpoint";
 import type { PolicyDocument } from "../../../rehearsal/aws/iam";
 import { callJson, callQuery } from "../../../rehearsal/aws/json-api";
 import { type Activity, AwsError, type Credentials } from "../../../rehearsal/aws/local-aws";
-import type { Policies } from "../../../rehearsal/aws/policies";
+import { type Policies, remembering } from "../../../rehearsal/aws/policies";
 
 const ACCOUNT = "123456789012";
 const ROLE = `arn:aws:iam::${ACCOUNT}:role/build`;
@@ -92,7 +92,7 @@ describe("startLocalAws", () => {
       accountId: ACCOUNT,
       timeScale: 1000,
       onActivity: (activity) => activities.push(activity),
-      policies,
+      policies: remembering(policies),
     });
     role = await aws.assumeRole(ROLE, "codebuild.amazonaws.com");
   });
