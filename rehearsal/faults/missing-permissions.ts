@@ -1,4 +1,5 @@
 import { CodePipelineClient, StartPipelineExecutionCommand } from "@aws-sdk/client-codepipeline";
+import { DescribeServicesCommand, ECSClient } from "@aws-sdk/client-ecs";
 import { DeleteRolePolicyCommand, IAMClient, PutRolePolicyCommand } from "@aws-sdk/client-iam";
 import { atRest } from "./account";
 import { deadLetter, replay } from "./dead-letters";
@@ -58,25 +59,35 @@ function buildFails(words: string): Denial["play"] {
   };
 }
 
-/** A pipeline that fails, says why, and is well again when it is started by hand. */
-function pipelineFails(words: string): Denial["play"] {
+/** A pipeline that fails, says why (to who asks `said`), and is well again when it is started by hand. */
+function pipelineFails(words: string, said: (scene: Scene) => Promise<string> = deployment): Denial["play"] {
   return async (scene, allow) => {
     const old = await scene.page();
     const push = await scene.push(scene.liveBranch);
     await scene.endsAs("published", push);
     await scene.alarms(["pipeline-failed"]);
-    const isNamed = scene
-      .happened("pipeline")
-      .concat(scene.happened("live"))
-      .some(({ detail }) => detail.includes(words));
-    expect(isNamed, `nothing names ${words}: ${scene.happened("pipeline").at(-1)?.detail}`);
+    const text = await said(scene);
+    expect(text.includes(words), `nothing names ${words}: ${text}`);
     expect((await scene.page()) === old, "production shows something else");
     await atRest(scene);
     await allow();
     await startPipeline(scene, push);
     scene.productionNeverFailed();
-    return "the pipeline failed and named it, alarm, the old version stayed; live when started by hand";
+    return "the pipeline failed and AWS named it, alarm, the old version stayed; live when started by hand";
   };
+}
+
+/** What pipeline and deployment said. */
+async function deployment(scene: Scene): Promise<string> {
+  const happened = [...scene.happened("pipeline"), ...scene.happened("live")];
+  return happened.map(({ detail }) => detail).join("\n");
+}
+
+async function serviceEvents(scene: Scene): Promise<string> {
+  const { cluster_name: cluster = "", service_name: service = "" } = scene.outputs;
+  const client = new ECSClient(scene.cloud.aws.clientConfig());
+  const { services = [] } = await client.send(new DescribeServicesCommand({ cluster, services: [service] }));
+  return (services[0]?.events ?? []).map(({ message }) => message).join("\n");
 }
 
 async function startPipeline(scene: Scene, push: Push): Promise<void> {
@@ -192,9 +203,20 @@ const DENIALS: readonly Denial[] = [
     guards: "the alarm on failed pipelines",
     play: pipelineFails("ecs:CreateTaskSet"),
   },
+  {
+    id: "14j",
+    role: "task-execution",
+    action: "ecr:BatchGetImage",
+    guards: "CodeDeploy's wait for healthy targets, and its rollback after a failure",
+    play(scene, allow) {
+      // CodeDeploy waits an hour for the new tasks.
+      scene.hurry(600);
+      return pipelineFails("ecr:BatchGetImage", serviceEvents)(scene, allow);
+    },
+  },
 ];
 
-/** A role lacks a permission. */
+/** A role lacks a permission; the application's own role has none that could be taken. */
 export const MISSING_PERMISSIONS: readonly Fault[] = DENIALS.map(({ role, action, play, ...denial }) => ({
   ...denial,
   name: `the role ${role} may not ${action}`,
