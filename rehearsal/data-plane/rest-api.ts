@@ -85,7 +85,7 @@ async function serve(aws: LocalAws, stages: Stages, incoming: IncomingMessage): 
       reason: `the REST API cannot be served: ${error.message}`,
     }),
   );
-  report(aws, response);
+  report(aws, response, body);
   return response;
 }
 
@@ -193,15 +193,26 @@ function send(outgoing: ServerResponse, { status, headers, body }: StageAnswer):
   outgoing.writeHead(status, headers).end(body);
 }
 
-function report(aws: LocalAws, { status, sent, reason }: StageAnswer): void {
+function report(aws: LocalAws, { status, sent, reason }: StageAnswer, body: StageRequest["body"]): void {
   const push = sent === undefined ? undefined : sentPush(sent);
   if (reason === undefined) {
     const detail = `push of ${push?.ref ?? "an unknown ref"} taken, answered ${status}`;
     aws.report({ stage: "received", state: "succeeded", ...push, detail });
     return;
   }
-  const cause = sent !== undefined && !push ? `the body is no push of this repository; ${reason}` : reason;
+  const cause = sent !== undefined && !push ? `${describePush(body)} is not taken; ${reason}` : reason;
   aws.report({ stage: "received", state: "failed", ...push, detail: `webhook answered ${status}: ${cause}` });
+}
+
+/** For people: which repository's push a body is, should it be one. */
+function describePush(body: StageRequest["body"]): string {
+  try {
+    const { ref, repository } = JSON.parse(new URLSearchParams(String(body)).get("payload") ?? "");
+    const isPush = typeof ref === "string" && typeof repository.url === "string";
+    return isPush ? `a push of ${repository.url.slice(0, 200)}, ${ref.slice(0, 200)},` : "what is no push";
+  } catch {
+    return "what is no push";
+  }
 }
 
 /** Commit and ref of the push that was sent to AWS, in an event or in a build's variables; undefined: there is none. */

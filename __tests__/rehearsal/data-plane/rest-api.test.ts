@@ -98,11 +98,20 @@ describe(startRestApi, () => {
     await push("payload=%");
     expect(fake.reported.map(({ state }) => state)).toEqual(["failed", "failed", "failed"]);
     expect(fake.reported.map(({ detail }) => detail)).toEqual([
-      "webhook answered 400: the body is no push of this repository; AWS answered 400 SerializationException",
+      "webhook answered 400: what is no push is not taken; AWS answered 400 SerializationException",
       "webhook answered 403: there is no such path",
       expect.stringMatching(/^webhook answered 500: the request template cannot be evaluated: /),
     ]);
     expect(JSON.stringify(fake.reported)).not.toContain(SECRET_PATH.slice(1));
+  });
+
+  test("names the repository of a push that is another's", async () => {
+    const repository = { url: "https://other.backlog.jp/git/PROJ/app" };
+    const foreign = { ref: "refs/heads/main", before: COMMIT, after: COMMIT, repository };
+    await push(new URLSearchParams({ payload: JSON.stringify(foreign) }).toString());
+    expect(fake.reported.map(({ detail }) => detail)).toEqual([
+      "webhook answered 400: a push of https://other.backlog.jp/git/PROJ/app, refs/heads/main, is not taken; AWS answered 400 SerializationException",
+    ]);
   });
 
   test("takes the address of the TCP peer", async () => {
