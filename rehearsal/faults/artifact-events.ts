@@ -21,8 +21,7 @@ export const ARTIFACT_EVENTS: readonly Fault[] = [
         }),
       );
       const push = await scene.push(scene.liveBranch);
-      await scene.endsAs("published", push);
-      await scene.showsLive(push);
+      await scene.goesLive(push);
       await atRest(scene);
       expect((await scene.page()).includes(push.mark), "production does not show the push any more");
       scene.productionNeverFailed();
@@ -45,8 +44,7 @@ export const ARTIFACT_EVENTS: readonly Fault[] = [
         }),
       );
       const push = await scene.push(scene.liveBranch);
-      await scene.endsAs("published", push);
-      await scene.showsLive(push);
+      await scene.goesLive(push);
       expect(refused === 6, `6 refusals were expected, got: ${refused}`);
       await atRest(scene);
       return "live after 7 attempts";
@@ -101,8 +99,7 @@ export const ARTIFACT_EVENTS: readonly Fault[] = [
       await scene.endsAs("published", older);
       await scene.holds("the older event is on its way", async () => deliverFirst !== undefined);
       const newer = await scene.push(scene.liveBranch);
-      await scene.endsAs("published", newer);
-      await scene.showsLive(newer);
+      await scene.goesLive(newer);
       await atRest(scene);
       const deployments = (await deploymentsOf(scene)).length;
       letGo();

@@ -20,8 +20,7 @@ const OUTLIVES_ITS_SERVER = [
 async function goLive(scene: Scene): Promise<Push> {
   await atRest(scene);
   const push = await scene.push(scene.liveBranch);
-  await scene.endsAs("published", push);
-  await scene.showsLive(push);
+  await scene.goesLive(push);
   await atRest(scene);
   return push;
 }
@@ -80,8 +79,7 @@ export const BAD_VERSIONS: readonly Fault[] = [
       scene.hurry(20);
       const { context } = scene.config.backlogDockerBuild.build;
       const bad = await scene.push(scene.liveBranch, { [`${context}/serve.sh`]: OUTLIVES_ITS_SERVER });
-      await scene.endsAs("published", bad);
-      await scene.showsLive(bad);
+      await scene.goesLive(bad);
       const watch = watchTargets(scene);
       scene.restoring(() => watch.stop());
       await killServer(scene);
@@ -104,8 +102,7 @@ export const BAD_VERSIONS: readonly Fault[] = [
       const old = await goLive(scene);
       scene.hurry(20);
       const bad = await scene.push(scene.liveBranch);
-      await scene.endsAs("published", bad);
-      await scene.showsLive(bad);
+      await scene.goesLive(bad);
       await setAlarm(scene, "ALARM");
       scene.restoring(() => setAlarm(scene, "OK"));
       const code = await rolledBack(scene, old);

@@ -43,8 +43,7 @@ async function retried(scene: Scene, push: Push, status: string): Promise<void> 
   await scene.alarms(["build-failed"]);
   await scene.restore();
   await startBuild(scene, push);
-  const ending = await scene.end(push, 2);
-  expect(ending.kind === "image only", `after the retry: ${ending.detail}`);
+  await scene.endsAs("image only", push, 2);
 }
 
 /** A build does not come to its own end. */

@@ -1,6 +1,7 @@
 import { cpSync } from "node:fs";
+import type { FetchTrouble } from "../backlog/git-server";
 import { generateKeyPair } from "../backlog/key-pair";
-import { expect, type Fault } from "./fault";
+import type { Fault } from "./fault";
 import { buildSays, startBuild } from "./operator";
 import type { Push, Scene } from "./scene";
 
@@ -14,12 +15,27 @@ async function pushUnseen(scene: Scene, trouble: () => unknown): Promise<Push> {
   return push;
 }
 
-/** Lets the operator mend it, and the build run again, as CodeBuild's console has it. */
-async function mendAndRetry(scene: Scene, push: Push): Promise<void> {
+/** A build that fails because of some trouble, says so, and is well when it is started again after that. */
+async function failsUntilMended(scene: Scene, says: string, trouble: () => unknown): Promise<void> {
+  const push = await pushUnseen(scene, trouble);
+  await scene.endsAs("build failed", push);
+  await buildSays(scene, says);
+  await scene.alarms(["build-failed"]);
   await scene.restore();
   await startBuild(scene, push);
-  const ending = await scene.end(push, 2);
-  expect(ending.kind === "image only", `after the retry: ${ending.detail}`);
+  await scene.endsAs("image only", push, 2);
+}
+
+async function goDown(scene: Scene): Promise<void> {
+  const { server, hostKey } = scene.cloud.backlog;
+  await server.goDown();
+  scene.restoring(() => server.listen(hostKey));
+}
+
+function troubleFetches(scene: Scene, trouble: FetchTrouble): void {
+  const { server } = scene.cloud.backlog;
+  server.troubleFetches(trouble);
+  scene.restoring(() => server.troubleFetches(undefined));
 }
 
 /** Backlog's Git server is not as it should be when the build fetches. */
@@ -29,14 +45,13 @@ export const GIT_SERVER_TROUBLE: readonly Fault[] = [
     name: "the hook arrives before the commit can be fetched",
     guards: "the attempts of fetch-commit.sh",
     async play(scene) {
-      const { backlog } = scene.cloud;
-      const replica = `${backlog.gitFolder}.replica`;
-      cpSync(backlog.gitFolder, replica, { recursive: true });
-      backlog.server.troubleFetches({ folder: replica });
-      scene.restoring(() => backlog.server.troubleFetches(undefined));
+      const { gitFolder } = scene.cloud.backlog;
+      const replica = `${gitFolder}.replica`;
+      cpSync(gitFolder, replica, { recursive: true });
+      troubleFetches(scene, { folder: replica });
       const push = await scene.push(scene.sideBranch());
       await buildSays(scene, "attempt 2: the commit is not there yet");
-      backlog.server.troubleFetches(undefined);
+      await scene.restore();
       await scene.endsAs("image only", push);
       return "built as soon as the commit could be fetched";
     },
@@ -46,13 +61,9 @@ export const GIT_SERVER_TROUBLE: readonly Fault[] = [
     name: "the Git server is down for a while",
     guards: "the attempts of fetch-commit.sh",
     async play(scene) {
-      const { server, hostKey } = scene.cloud.backlog;
-      const push = await pushUnseen(scene, async () => {
-        await server.goDown();
-        scene.restoring(() => server.listen(hostKey));
-      });
+      const push = await pushUnseen(scene, () => goDown(scene));
       await buildSays(scene, "attempt 2: the server cannot be read");
-      await server.listen(hostKey);
+      await scene.restore();
       await scene.endsAs("image only", push);
       return "built as soon as the server was back";
     },
@@ -63,14 +74,10 @@ export const GIT_SERVER_TROUBLE: readonly Fault[] = [
     guards: "the answer to a refused key: no retries, and words that say what to do",
     async play(scene) {
       const { backlog, builderKey } = scene.cloud;
-      const push = await pushUnseen(scene, () => {
+      await failsUntilMended(scene, "refused the SSH key: register its public half", () => {
         backlog.server.removeKey(builderKey);
         scene.restoring(() => backlog.registerKey(builderKey));
       });
-      await scene.endsAs("build failed", push);
-      await buildSays(scene, "refused the SSH key: register its public half");
-      await scene.alarms(["build-failed"]);
-      await mendAndRetry(scene, push);
       return "the build failed at once and said so, alarm; built when the key was registered again";
     },
   },
@@ -80,14 +87,11 @@ export const GIT_SERVER_TROUBLE: readonly Fault[] = [
     guards: "host key pinning",
     async play(scene) {
       const { server, hostKey } = scene.cloud.backlog;
-      const push = await pushUnseen(scene, async () => {
+      const says = "the server shows another host key than the one in backlog.knownHosts";
+      await failsUntilMended(scene, says, async () => {
         await server.listen(generateKeyPair().private);
         scene.restoring(() => server.listen(hostKey));
       });
-      await scene.endsAs("build failed", push);
-      await buildSays(scene, "the server shows another host key than the one in backlog.knownHosts");
-      await scene.alarms(["build-failed"]);
-      await mendAndRetry(scene, push);
       return "nothing was fetched, the build failed and named the setting, alarm; built when the key was right again";
     },
   },
@@ -96,10 +100,7 @@ export const GIT_SERVER_TROUBLE: readonly Fault[] = [
     name: "the Git server is slow",
     guards: "no time limit shorter than a slow server needs",
     async play(scene) {
-      const push = await pushUnseen(scene, () => {
-        scene.cloud.backlog.server.troubleFetches({ delayMs: 3000 });
-        scene.restoring(() => scene.cloud.backlog.server.troubleFetches(undefined));
-      });
+      const push = await pushUnseen(scene, () => troubleFetches(scene, { delayMs: 3000 }));
       await scene.endsAs("image only", push);
       return "built, some seconds later";
     },
@@ -109,12 +110,9 @@ export const GIT_SERVER_TROUBLE: readonly Fault[] = [
     name: "the Git server closes in the middle",
     guards: "the attempts of fetch-commit.sh",
     async play(scene) {
-      const push = await pushUnseen(scene, () => {
-        scene.cloud.backlog.server.troubleFetches({ cutAfterBytes: 300 });
-        scene.restoring(() => scene.cloud.backlog.server.troubleFetches(undefined));
-      });
+      const push = await pushUnseen(scene, () => troubleFetches(scene, { cutAfterBytes: 300 }));
       await buildSays(scene, "attempt 2:");
-      scene.cloud.backlog.server.troubleFetches(undefined);
+      await scene.restore();
       await scene.endsAs("image only", push);
       return "built at a later attempt";
     },
@@ -124,16 +122,8 @@ export const GIT_SERVER_TROUBLE: readonly Fault[] = [
     name: "the Git server is down for longer than the attempts",
     guards: "the alarm on failed builds",
     async play(scene) {
-      const { server, hostKey } = scene.cloud.backlog;
       scene.hurryFetches();
-      const push = await pushUnseen(scene, async () => {
-        await server.goDown();
-        scene.restoring(() => server.listen(hostKey));
-      });
-      await scene.endsAs("build failed", push);
-      await buildSays(scene, "cannot be read, 8 attempts");
-      await scene.alarms(["build-failed"]);
-      await mendAndRetry(scene, push);
+      await failsUntilMended(scene, "cannot be read, 8 attempts", () => goDown(scene));
       return "the build failed after 8 attempts and said why, alarm; built when started again";
     },
   },

@@ -17,7 +17,7 @@ export const PROTECTIONS: readonly Protection[] = [
     name: "superseded check",
     takeOut: fromBuildspec("     check_branch\n", "     :\n"),
     fault: "4a",
-    harm: /the first was expected to be superseded: published/,
+    harm: /was expected to end as "superseded", got: published/,
   },
   {
     name: "conditional publish",
@@ -37,7 +37,7 @@ export const PROTECTIONS: readonly Protection[] = [
     name: "duplicate check: the published artifact",
     takeOut: fromBuildspec('[[ $published != "$content" ]] ||', "true ||"),
     fault: "3a",
-    harm: /the third delivery was expected to change nothing, got: published/,
+    harm: /was expected to end as "repeated", got: published/,
   },
   {
     name: "error mapping: refused calls",

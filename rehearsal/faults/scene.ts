@@ -219,9 +219,9 @@ export class Scene {
   }
 
   /** Waits until a push has ended, for the `times`-th time. */
-  async end(push: PushId, times = 1, timeoutInSeconds = this.patience): Promise<Ending> {
+  async end(push: PushId, times = 1): Promise<Ending> {
     const look = () => endingsOf(this.activities(push), push)[times - 1] ?? this.givenUp(push);
-    return this.until(`${push.commit.slice(0, 10)} ends`, look, timeoutInSeconds);
+    return this.until(`${push.commit.slice(0, 10)} ends`, look);
   }
 
   /** Backlog's end of a push, when it has given all its deliveries up. */
@@ -232,9 +232,9 @@ export class Scene {
     return { kind: "refused", detail: `Backlog gave up after ${this.answersTo({ commit, ref }).join(", ")}` };
   }
 
-  /** Waits until a push has ended, and checks how. */
-  async endsAs(kind: EndingKind, push: PushId, timeoutInSeconds = this.patience): Promise<Ending> {
-    const ending = await this.end(push, 1, timeoutInSeconds);
+  /** Waits until a push has ended, for the `times`-th time, and checks how. */
+  async endsAs(kind: EndingKind, push: PushId, times = 1): Promise<Ending> {
+    const ending = await this.end(push, times);
     const short = push.commit.slice(0, 10);
     expect(ending.kind === kind, `${short} was expected to end as "${kind}", got: ${ending.detail}`);
     return ending;
@@ -302,6 +302,12 @@ export class Scene {
       async () => (await this.page()).includes(mark),
       timeoutInSeconds,
     );
+  }
+
+  /** Waits until a push was published, and production shows it. */
+  async goesLive(push: Push): Promise<void> {
+    await this.endsAs("published", push);
+    await this.showsLive(push);
   }
 
   /** Checks that production never failed since the fault began. */
