@@ -27,7 +27,7 @@ import type { LocalAws } from "./aws/local-aws";
 type Aws = Pick<LocalAws, "clientConfig">;
 
 /** A metric that somebody looks at. */
-interface Watched {
+export interface Watched {
   /** The graph or the alarm. */
   readonly by: string;
   readonly dimensions: Readonly<Record<string, string>>;
@@ -39,9 +39,12 @@ interface Watched {
  * @returns what is wrong, in sentences
  */
 export async function checkMetrics(aws: Aws): Promise<string[]> {
-  const watched = [...(await drawn(aws)), ...(await alarmed(aws))];
+  return absent([...(await drawn(aws)), ...(await alarmed(aws))], await deployed(aws));
+}
+
+/** @returns what is watched and not there, in sentences */
+export function absent(watched: readonly Watched[], there: Deployed): string[] {
   if (watched.length === 0) return ["no dashboard and no alarm watches anything"];
-  const there = await deployed(aws);
   return watched.flatMap(({ by, dimensions }) =>
     Object.entries(dimensions)
       .filter(([name, value]) => !there[name]?.includes(value))
@@ -81,8 +84,10 @@ async function alarmed(aws: Aws): Promise<Watched[]> {
   );
 }
 
-/** What is deployed, by the dimension that names it. */
-async function deployed(aws: Aws): Promise<Readonly<Record<string, (string | undefined)[]>>> {
+/** Names of what is deployed, by the dimension that has them. */
+type Deployed = Readonly<Record<string, readonly (string | undefined)[]>>;
+
+async function deployed(aws: Aws): Promise<Deployed> {
   const config = aws.clientConfig();
   const apiGateway = new APIGatewayClient(config);
   const balancers = new ElasticLoadBalancingV2Client(config);
