@@ -16,16 +16,10 @@
 
 import { randomInt, randomUUID } from "node:crypto";
 import { DescribeTaskDefinitionCommand, ECSClient, type TaskDefinition } from "@aws-sdk/client-ecs";
-import {
-  DeregisterTargetsCommand,
-  DescribeTargetGroupsCommand,
-  DescribeTargetHealthCommand,
-  ElasticLoadBalancingV2Client,
-  RegisterTargetsCommand,
-} from "@aws-sdk/client-elastic-load-balancing-v2";
 import { AwsError, type AwsResponse, type LocalAws } from "../aws/local-aws";
 import { alarm, pace } from "./pace";
 import { Task, type TaskMachine } from "./task";
+import { type LoadBalancer, TaskTargets } from "./task-targets";
 
 /** First delay before a task that failed twice is started again; each further one doubles it, up to the last. */
 const FIRST_DELAY_SECONDS = 10;
@@ -33,12 +27,6 @@ const LAST_DELAY_SECONDS = 900;
 
 /** A task that ran this long was no failure to start. */
 const SETTLED_SECONDS = 60;
-
-interface LoadBalancer {
-  readonly targetGroupArn?: string;
-  readonly containerName?: string;
-  readonly containerPort?: number;
-}
 
 interface TaskSet {
   readonly id: string;
@@ -112,7 +100,7 @@ type Answer = Promise<AwsResponse | Record<string, unknown>>;
 
 class Ecs implements Tasks {
   private readonly ecs: ECSClient;
-  private readonly elb: ElasticLoadBalancingV2Client;
+  private readonly targets: TaskTargets;
   private readonly services = new Map<string, Service>();
   /** Tasks that are being taken out of service. */
   private readonly retiring = new Set<Task>();
@@ -125,7 +113,7 @@ class Ecs implements Tasks {
     private readonly machine: TaskMachine,
   ) {
     this.ecs = new ECSClient(aws.clientConfig());
-    this.elb = new ElasticLoadBalancingV2Client(aws.clientConfig());
+    this.targets = new TaskTargets(aws);
   }
 
   lastEvent(cluster: string, service: string): string | undefined {
@@ -135,14 +123,15 @@ class Ecs implements Tasks {
   async stop(): Promise<void> {
     this.stopped = true;
     const tasks = this.allTasks().map(({ task }) => task.stop("the rehearsal ended", true));
+    this.targets.stop();
     await Promise.allSettled(tasks);
     this.ecs.destroy();
-    this.elb.destroy();
+    this.targets.close();
   }
 
   async createService(parameters: ServiceParameters, next: Next): Answer {
     const isPlayed = parameters.deploymentController?.type === "CODE_DEPLOY";
-    if (isPlayed) await this.checkTargetGroups(parameters.loadBalancers);
+    if (isPlayed) await this.targets.check(parameters.loadBalancers);
     const answer = await next();
     if (!isPlayed || answer.status !== 200) return answer;
     const body = JSON.parse(answer.body.toString());
@@ -207,7 +196,7 @@ class Ecs implements Tasks {
 
   async createTaskSet(parameters: ServiceParameters): Promise<Record<string, unknown>> {
     const service = this.find(parameters);
-    await this.checkTargetGroups(parameters.loadBalancers);
+    await this.targets.check(parameters.loadBalancers);
     const set = await this.addTaskSet(service, parameters);
     this.reconcile(service, set);
     return { taskSet: await this.showTaskSet(service, set) };
@@ -314,7 +303,9 @@ class Ecs implements Tasks {
   private async live(service: Service, set: TaskSet, task: Task): Promise<void> {
     await task.start();
     if (task.status === "RUNNING") {
-      await this.register(service, set, task);
+      for (const group of await this.targets.register(set.loadBalancers, task.address)) {
+        this.note(service, `registered 1 targets in ${group}`);
+      }
       const settled = alarm(this.aws, SETTLED_SECONDS);
       void settled.done.then((rang) => {
         if (rang) set.failures = 0;
@@ -325,7 +316,7 @@ class Ecs implements Tasks {
     const planned = this.serving(set).length >= wanted(service, set);
     set.tasks = set.tasks.filter((one) => one !== task);
     this.past.push({ service, set, task });
-    await this.deregister(set, task);
+    await this.targets.deregister(set.loadBalancers, task.address);
     if (planned || this.stopped) return;
     set.failures += 1;
     this.note(service, `(task ${task.id}) stopped: ${task.stoppedReason}`);
@@ -339,41 +330,9 @@ class Ecs implements Tasks {
   /** Takes a task out of service: first the load balancer lets go of it, then it is stopped. */
   private async retire(set: TaskSet, task: Task, reason: string): Promise<void> {
     this.retiring.add(task);
-    await this.deregister(set, task);
+    await this.targets.deregister(set.loadBalancers, task.address);
     await task.stop(reason);
     this.retiring.delete(task);
-  }
-
-  private async register(service: Service, set: TaskSet, task: Task): Promise<void> {
-    for (const { targetGroupArn, containerPort } of set.loadBalancers) {
-      if (!targetGroupArn || !task.address) continue;
-      const Targets = [{ Id: task.address, Port: containerPort }];
-      await this.elb.send(new RegisterTargetsCommand({ TargetGroupArn: targetGroupArn, Targets }));
-      this.note(service, `registered 1 targets in ${targetGroupArn}`);
-    }
-  }
-
-  /** Settles when no connection of the load balancer leads to the task any more. */
-  private async deregister(set: TaskSet, task: Task): Promise<void> {
-    for (const { targetGroupArn, containerPort } of set.loadBalancers) {
-      if (!targetGroupArn || !task.address) continue;
-      const target = { TargetGroupArn: targetGroupArn, Targets: [{ Id: task.address, Port: containerPort }] };
-      try {
-        await this.elb.send(new DeregisterTargetsCommand(target));
-        while (!this.stopped && (await this.states(target)).includes("draining")) await pace(this.aws, 5);
-      } catch (error) {
-        // Without target group or registration there is nothing to let go of.
-        if (!/NotFound|InvalidTarget/.test((error as Error).name)) throw error;
-      }
-    }
-  }
-
-  private async states(targets: {
-    TargetGroupArn: string;
-    Targets?: { Id: string; Port: number | undefined }[];
-  }): Promise<string[]> {
-    const { TargetHealthDescriptions = [] } = await this.elb.send(new DescribeTargetHealthCommand(targets));
-    return TargetHealthDescriptions.map((one) => one.TargetHealth?.State ?? "unavailable");
   }
 
   private async removeTaskSet(service: Service, set: TaskSet): Promise<void> {
@@ -381,21 +340,6 @@ class Ecs implements Tasks {
     const reason = "Task set deleted";
     await Promise.allSettled(set.tasks.map((task) => this.retire(set, task, reason)));
     service.taskSets = service.taskSets.filter((one) => one !== set);
-  }
-
-  /** "The target group ... does not have an associated load balancer": ECS refuses it, and so does this. */
-  private async checkTargetGroups(loadBalancers: readonly LoadBalancer[] = []): Promise<void> {
-    const arns = loadBalancers.flatMap(({ targetGroupArn }) => targetGroupArn ?? []);
-    if (arns.length === 0) return;
-    const { TargetGroups = [] } = await this.elb.send(
-      new DescribeTargetGroupsCommand({ TargetGroupArns: arns }),
-    );
-    const unused = TargetGroups.find(({ LoadBalancerArns = [] }) => LoadBalancerArns.length === 0);
-    if (!unused) return;
-    throw new AwsError(
-      "InvalidParameterException",
-      `The target group with targetGroupArn ${unused.TargetGroupArn} does not have an associated load balancer.`,
-    );
   }
 
   /** What the control plane says of a service, with what really runs. */
@@ -446,13 +390,8 @@ class Ecs implements Tasks {
     const count = wanted(service, set);
     if (set.tasks.length !== count || set.tasks.some(({ status }) => status !== "RUNNING")) return false;
     if (set.tasks.some((task) => this.retiring.has(task))) return false;
-    for (const { targetGroupArn, containerPort } of set.loadBalancers) {
-      if (!targetGroupArn || count === 0) continue;
-      const Targets = set.tasks.map(({ address = "" }) => ({ Id: address, Port: containerPort }));
-      const states = await this.states({ TargetGroupArn: targetGroupArn, Targets });
-      if (states.length !== count || states.some((state) => state !== "healthy")) return false;
-    }
-    return true;
+    const addresses = set.tasks.map(({ address = "" }) => address);
+    return this.targets.areHealthy(set.loadBalancers, addresses);
   }
 
   private find({ cluster, service: name }: ServiceParameters): Service {
