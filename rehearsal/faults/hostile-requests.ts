@@ -3,6 +3,9 @@ import { SENDER_ADDRESS } from "../local-cloud";
 import { expect, type Fault } from "./fault";
 import type { Scene } from "./scene";
 
+/** "10 MB": API Gateway's limit. */
+const MAX_BYTES = 10 * 1024 * 1024;
+
 const FORM = "application/x-www-form-urlencoded";
 
 interface Attempt {
@@ -16,11 +19,17 @@ interface Attempt {
 }
 
 /** A push that would be taken, were it sent from the right place to the right one; of a repository given. */
-function payload(scene: Scene, change: { space?: string; ref?: string } = {}): string {
+function payload(scene: Scene, change: { space?: string; ref?: string; message?: string } = {}): string {
   const { backlog } = scene.config;
-  const { space = backlog.space, ref = "refs/heads/main" } = change;
+  const { space = backlog.space, ref = "refs/heads/main", message = "" } = change;
   const url = `https://${space}.${backlog.domain}/git/${backlog.projectKey}/${backlog.repository}`;
-  const push = { ref, before: "1".repeat(40), after: "2".repeat(40), repository: { url } };
+  const push = {
+    ref,
+    before: "1".repeat(40),
+    after: "2".repeat(40),
+    revisions: [{ message }],
+    repository: { url },
+  };
   return new URLSearchParams({ payload: JSON.stringify(push) }).toString();
 }
 
@@ -32,7 +41,14 @@ function attempts(scene: Scene): Attempt[] {
     { what: "another space's repository", expected: 400, body: payload(scene, { space: "other" }) },
     { what: "a quote in the ref", expected: 400, body: payload(scene, { ref: 'refs/heads/a","x":"' }) },
     { what: "no push", expected: 400, body: "payload=%7B%7D" },
+    // The template has no way to catch it.
+    { what: "no JSON", expected: 500, body: "payload=%7B" },
     { what: "another content type", expected: 415, type: "application/json", body: "{}" },
+    {
+      what: "just under 10 MB, of another repository",
+      expected: 400,
+      body: payload(scene, { space: "other", message: "x".repeat(MAX_BYTES - 1000) }),
+    },
     { what: "11 MB", expected: 413, body: `payload=${"x".repeat(11 * 1024 * 1024)}` },
     {
       what: "5,000 parameters, and a push of another repository",
@@ -94,7 +110,7 @@ export const HOSTILE_REQUESTS: readonly Fault[] = [
       expect(before === 0, "something of it came to the bus or to a build");
       const push = await scene.push(scene.sideBranch());
       await scene.endsAs("image only", push);
-      return `${all.length} refused with 4xx, alarm, nothing came of them; a push beside an endless body was built`;
+      return `${all.length} refused with 4xx (what is no JSON with 500), alarm, nothing came of them; a push beside an endless body was built`;
     },
   },
   {
