@@ -51,7 +51,8 @@ export class TrafficWatch {
         return group?.TargetGroupArn ? [[colour, group.TargetGroupArn] as const] : [];
       }),
     );
-    const versions = await this.versions();
+    // The service comes after its load balancer and goes before it: shares and targets are shown all the same.
+    const versions = await this.versions().catch(() => new Map<string, string>());
     const groups = await Promise.all(
       [...this.groups].map(async ([colour, TargetGroupArn]) => {
         const { TargetHealthDescriptions = [] } = await this.client.send(
